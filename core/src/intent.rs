@@ -255,6 +255,8 @@ pub enum Peers {
     Cidrs(CidrSet),
     /// Every container of the container blocks, whichever cluster's.
     Containers,
+    /// Everything but the container blocks.
+    Outside,
 }
 
 /// A rule's verdict.

@@ -22,3 +22,5 @@ pub mod intent;
 pub mod net;
 pub mod time;
 pub mod topology;
+pub mod trace;
+pub mod verdict;
