@@ -28,3 +28,5 @@ pub mod planner;
 pub mod settings;
 pub mod time;
 pub mod topology;
+pub mod trace;
+pub mod verdict;
