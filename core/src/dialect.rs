@@ -139,7 +139,7 @@ pub enum Change<D: Dialect> {
 }
 
 /// The pure half of a backend.
-pub trait Dialect: Sized {
+pub trait Dialect: Sized + Clone + Debug {
     /// Which part of an object a row is.
     type Part: Copy + Ord + Hash + Display + Debug + Send + Sync + 'static;
     /// What a row must be, with references by key.
@@ -155,6 +155,9 @@ pub trait Dialect: Sized {
 
     /// The lists whose sweep shows everything that bears this cluster's marks.
     fn collections(&self) -> Vec<Self::Collection>;
+
+    /// The list that a row is part of, if one shows it.
+    fn collection(&self, key: &RowKey<Self::Part>) -> Option<Self::Collection>;
 
     /// The rows of an object. An object beyond the far end's limits is split, or refused with a code,
     /// here, before anything is sent.
@@ -259,7 +262,18 @@ pub enum ReadRequest<D: Dialect> {
     /// A page of a list.
     Sweep(D::Collection, Option<D::Cursor>),
     /// Single rows, by id or by a narrow filter. Answers absence with certainty.
-    Rows(Vec<(RowKey<D::Part>, Option<D::Handle>)>),
+    Rows(Vec<Asked<D>>),
+}
+
+/// A row that is asked for by itself.
+#[derive(Clone, Debug)]
+pub struct Asked<D: Dialect> {
+    /// Which.
+    pub key: RowKey<D::Part>,
+    /// The far end's name for it, where it is known and not in doubt.
+    pub handle: Option<D::Handle>,
+    /// The rows it refers to that stand: where to look for what bears no marks of its own.
+    pub refs: Vec<(RowKey<D::Part>, D::Handle)>,
 }
 
 /// What was read.

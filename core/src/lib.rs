@@ -12,14 +12,20 @@
 //! crate knows no runtime, socket, file, environment or clock; time comes in as an argument.
 
 pub mod adapter;
+pub mod choices;
 pub mod code;
+pub mod compile;
 pub mod condition;
 pub mod dialect;
 pub mod digest;
+pub mod engine;
 pub mod event;
 pub mod id;
+pub mod index;
 pub mod intent;
 pub mod net;
+pub mod planner;
+pub mod settings;
 pub mod time;
 pub mod topology;
 pub mod trace;

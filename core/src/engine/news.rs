@@ -1,0 +1,170 @@
+//! From what the far end said to choices and dirty keys.
+
+use super::Engine;
+use crate::choices::{EgressState, PortChoice};
+use crate::compile::{default_denies, isolation_digest};
+use crate::dialect::{Attributes, Dialect, Failure, RowKey};
+use crate::id::{NodeId, ProjectId, WorkloadId};
+use crate::intent::EgressAddress;
+use crate::planner::News;
+use crate::time::Time;
+use crate::topology::{ObjectKey, SectionKey};
+
+impl<D: Dialect> Engine<D> {
+    pub(super) fn take_news(&mut self, now: Time) {
+        let mut all = Vec::new();
+        while let Some(news) = self.planner.next_news() {
+            all.push(news);
+        }
+        // Subnets before the ports in them; keys give one order for one input.
+        all.sort_by_key(rank);
+        for news in all {
+            match news {
+                News::Stands(key, attributes) => self.stands(&key, attributes),
+                News::Gone(key) => self.gone(&key.object, now),
+                News::Refused(key, failure) => self.was_refused(&key.object, &failure),
+            }
+        }
+    }
+
+    fn stands(&mut self, key: &RowKey<D::Part>, attributes: Attributes) {
+        match &key.object {
+            ObjectKey::Router(project) => {
+                if self.choices.activate(project) {
+                    self.dirty.push(ObjectKey::Router(project.clone()));
+                }
+            }
+            ObjectKey::Subnet(project, n) => {
+                if let Some(cidr) = attributes.cidr
+                    && let Some(waiting) = self.choices.subnet_known(project, *n, cidr)
+                {
+                    self.touch_subnet(project, *n);
+                    self.dirty.extend(waiting.into_iter().map(ObjectKey::Port));
+                }
+            }
+            ObjectKey::Address(address) => {
+                if let Some(ip) = attributes.address
+                    && self.choices.set_egress(address, EgressState::Ready(ip))
+                {
+                    self.touch_users(address);
+                    self.dirty.push(key.object.clone());
+                }
+            }
+            ObjectKey::Port(workload) => self.restore(key, workload, attributes),
+            _ => {}
+        }
+    }
+
+    /// A port that stands keeps its place.
+    fn restore(&mut self, key: &RowKey<D::Part>, workload: &WorkloadId, attributes: Attributes) {
+        if self.choices.port(workload).is_some() {
+            return;
+        }
+        let refs = self.planner.refs_of(key);
+        let switch = refs.iter().find_map(|r| match &r.object {
+            ObjectKey::Switch(p, n) => Some((p.clone(), *n)),
+            _ => None,
+        });
+        let node = refs.iter().find_map(|r| match &r.object {
+            ObjectKey::Node(n) => Some(n.clone()),
+            _ => None,
+        });
+        let node = node.or_else(|| self.index.workload(workload).map(|w| w.node.clone()));
+        if let (Some((project, switch)), Some(vlan), Some(address)) =
+            (switch, attributes.vlan, attributes.address)
+        {
+            let node = node.unwrap_or_else(|| NodeId::new(""));
+            let choice = PortChoice {
+                node,
+                project,
+                switch,
+                vlan,
+                address,
+            };
+            self.choices.restore(workload, choice, &self.settings);
+        }
+        self.dirty.push(key.object.clone());
+        self.dirty.push(ObjectKey::WorkloadNat(workload.clone()));
+    }
+
+    fn touch_subnet(&mut self, project: &ProjectId, n: u16) {
+        self.dirty.push(ObjectKey::Subnet(project.clone(), n));
+        self.dirty.push(ObjectKey::Switch(project.clone(), n));
+        self.dirty.push(ObjectKey::SubnetNat(project.clone(), n));
+        let isolation = SectionKey::Isolation(project.clone());
+        let denies = default_denies(&self.settings);
+        self.dirty.extend(
+            denies
+                .iter()
+                .map(|r| ObjectKey::Rule(isolation.clone(), isolation_digest(n, r))),
+        );
+        self.dirty.push(ObjectKey::Section(isolation));
+    }
+
+    fn touch_users(&mut self, address: &EgressAddress) {
+        let users: Vec<WorkloadId> = self.index.derived().egress_users(address).cloned().collect();
+        for user in users {
+            self.dirty.push(ObjectKey::WorkloadNat(user.clone()));
+            self.dirty.push(ObjectKey::Port(user));
+        }
+    }
+
+    fn gone(&mut self, key: &ObjectKey, now: Time) {
+        match key {
+            ObjectKey::Port(workload) if self.index.workload(workload).is_none() => {
+                self.choices.release(workload, now, &self.settings);
+            }
+            ObjectKey::Subnet(project, n) => {
+                self.choices.subnet_gone(project, *n);
+                self.dirty.push(ObjectKey::Router(project.clone()));
+                self.touch_subnet(project, *n);
+            }
+            ObjectKey::Router(project) if !self.context().project_wanted(project) => {
+                self.choices.deactivate(project);
+            }
+            ObjectKey::Address(address) => {
+                if self.choices.set_egress(address, EgressState::Pending) {
+                    self.touch_users(address);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn was_refused(&mut self, key: &ObjectKey, _failure: &Failure) {
+        let refused: Vec<EgressAddress> = match key {
+            ObjectKey::Address(address) => vec![address.clone()],
+            ObjectKey::Pool(pool) => {
+                let named = |a: &&EgressAddress| a.pool.as_ref() == Some(pool);
+                self.index
+                    .derived()
+                    .egress_addresses()
+                    .filter(named)
+                    .cloned()
+                    .collect()
+            }
+            _ => return,
+        };
+        for address in refused {
+            // One that is held stays as it is: only the change is held back.
+            if self.choices.egress(&address) == EgressState::Pending
+                && self.choices.set_egress(&address, EgressState::Refused)
+            {
+                self.touch_users(&address);
+            }
+        }
+    }
+}
+
+fn rank<P: Ord + Clone>(news: &News<P>) -> (u8, RowKey<P>) {
+    let key = match news {
+        News::Stands(key, _) | News::Gone(key) | News::Refused(key, _) => key.clone(),
+    };
+    let order = match key.object {
+        ObjectKey::Router(_) => 0,
+        ObjectKey::Subnet(..) => 1,
+        ObjectKey::Port(_) => 3,
+        _ => 2,
+    };
+    (order, key)
+}

@@ -1,0 +1,178 @@
+//! From dirty keys to wanted rows.
+
+use super::{Engine, TIDY};
+use crate::choices::Lack;
+use crate::compile::{Compiled, HELD_GROUP, compile, platform_rules, project_keys};
+use crate::dialect::Dialect;
+use crate::id::{GroupId, ProjectId, WorkloadId};
+use crate::intent::EgressOwner;
+use crate::time::Time;
+use crate::topology::{ObjectKey, PlatformSection, SectionKey};
+
+impl<D: Dialect> Engine<D> {
+    /// Compiles what is dirty until nothing is. Nothing is chosen before everything that stands has
+    /// been looked at, or values in use would be given out again.
+    pub(super) fn refresh(&mut self, now: Time) {
+        if !self.planner.inventory_complete() {
+            return;
+        }
+        loop {
+            self.take_news(now);
+            if self.dirty.is_empty() {
+                break;
+            }
+            let mut keys = std::mem::take(&mut self.dirty);
+            keys.sort_unstable();
+            keys.dedup();
+            for key in keys {
+                self.refresh_key(&key, now);
+            }
+        }
+        let moved = self
+            .brake
+            .update(self.planner.counts(), &self.index, &self.settings, now);
+        let view = view!(self);
+        if std::mem::take(&mut self.gates_moved) || moved {
+            self.planner.open_gates(&view);
+        }
+        self.planner.ring(now, &view);
+    }
+
+    fn refresh_key(&mut self, key: &ObjectKey, now: Time) {
+        match key {
+            ObjectKey::Router(project) => self.refresh_project(project),
+            ObjectKey::Port(workload) => {
+                self.place(workload, now);
+                self.compile_key(key);
+            }
+            ObjectKey::Address(address) => {
+                self.linger(address, now);
+                self.compile_key(key);
+            }
+            _ => self.compile_key(key),
+        }
+    }
+
+    /// Everything that hangs on a project's name, egress, subnets and being wanted.
+    fn refresh_project(&mut self, project: &ProjectId) {
+        let wanted = self.index.derived().project_in_use(project)
+            || self.index.project(project).is_some_and(|p| p.eager);
+        if wanted {
+            self.choices.activate(project);
+        }
+        let cx = self.context();
+        let subnets: Vec<u16> = cx
+            .choices
+            .project(project)
+            .into_iter()
+            .flat_map(|c| c.subnets())
+            .map(|(n, _)| n)
+            .collect();
+        for key in project_keys(project, subnets.into_iter(), cx) {
+            self.compile_key(&key);
+        }
+    }
+
+    fn place(&mut self, id: &WorkloadId, now: Time) {
+        let Some(workload) = self.index.workload(id) else {
+            self.choices.stop_waiting(id);
+            return;
+        };
+        let project = workload.project.clone();
+        let fresh = self.choices.activate(&project);
+        let placed = self.choices.place(workload, now, &self.settings);
+        if fresh || placed == Err(Lack::Address) {
+            self.refresh_project(&project);
+        }
+        if placed == Err(Lack::Vlan) {
+            let failure = crate::dialect::Failure::new(
+                crate::code::Code::VlanExhausted,
+                format!("{id}: its machine has no free VLAN"),
+            );
+            self.refused.insert(ObjectKey::Port(id.clone()), failure);
+        }
+    }
+
+    fn linger(&mut self, address: &crate::intent::EgressAddress, now: Time) {
+        let used = self.index.derived().egress_users(address).next().is_some();
+        let ready = matches!(
+            self.choices.egress(address),
+            crate::choices::EgressState::Ready(_)
+        );
+        let lingering = self.choices.egress_kept(address).is_some();
+        if used {
+            self.choices.keep_egress(address, None);
+        } else if ready && !lingering && matches!(address.owner, EgressOwner::Group(..)) {
+            self.choices
+                .keep_egress(address, Some(now + self.settings.egress_hold));
+        }
+    }
+
+    pub(super) fn compile_key(&mut self, key: &ObjectKey) {
+        let cx = self.context();
+        let rows = match compile(key, cx) {
+            Compiled::Absent => Ok(Vec::new()),
+            Compiled::Object(object) => self.dialect.render(&object),
+            Compiled::Waits(_) => return,
+        };
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(failure) => {
+                // What stands, stands; the change is held back and reported.
+                self.refused.insert(key.clone(), failure);
+                return;
+            }
+        };
+        self.refused.remove(key);
+        let view = view!(self);
+        self.planner.want(key, rows, &view);
+        if let ObjectKey::Port(workload) = key
+            && self.index.workload(workload).is_none()
+            && self.planner.stands_nowhere(key)
+        {
+            self.choices.release(workload, self.clock, &self.settings);
+        }
+    }
+
+    /// The platform's own sections, which hang on nothing but settings.
+    pub(super) fn touch_platform(&mut self) {
+        for which in [PlatformSection::Hold, PlatformSection::Allow] {
+            let section = SectionKey::Platform(which);
+            let rules = platform_rules(which, &self.settings);
+            self.dirty
+                .extend(rules.iter().map(|r| ObjectKey::Rule(section.clone(), r.digest())));
+            self.dirty.push(ObjectKey::Section(section));
+        }
+        self.dirty.push(ObjectKey::Group(GroupId::new(HELD_GROUP)));
+    }
+
+    /// What is due by time alone: empty subnets, lingering addresses, the next look for drift.
+    pub(super) fn tidy(&mut self, now: Time) {
+        self.clock = now;
+        if now >= self.next_drift {
+            self.next_drift = now + self.settings.drift_interval;
+            self.planner.begin_drift(now);
+        }
+        if now < self.next_tidy {
+            return;
+        }
+        self.next_tidy = now + TIDY;
+        for (project, _) in self.choices.give_up_subnets(now, &self.settings) {
+            self.dirty.push(ObjectKey::Router(project));
+        }
+        let lingering: Vec<_> = self.choices.egress_lingering().cloned().collect();
+        for address in lingering {
+            if self
+                .choices
+                .egress_kept(&address)
+                .is_some_and(|until| until <= now)
+            {
+                self.choices.keep_egress(&address, None);
+                self.choices
+                    .set_egress(&address, crate::choices::EgressState::Pending);
+                self.dirty.extend(address.pool.clone().map(ObjectKey::Pool));
+                self.dirty.push(ObjectKey::Address(address));
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the planner asks of the engine.
+
+use super::brake::Brake;
+use crate::choices::Choices;
+use crate::compile::{Compiled, Context, compile};
+use crate::dialect::{Dialect, RowKey};
+use crate::digest;
+use crate::event::ScopeKind;
+use crate::index::Index;
+use crate::intent::EgressOwner;
+use crate::planner::{Gate, Source};
+use crate::settings::Settings;
+use crate::topology::{Kind, ObjectKey, SectionKey};
+
+pub(super) struct View<'a, D> {
+    cx: Context<'a>,
+    dialect: &'a D,
+    brake: &'a Brake,
+}
+
+impl<'a, D: Dialect> View<'a, D> {
+    pub(super) fn new(
+        index: &'a Index,
+        choices: &'a Choices,
+        settings: &'a Settings,
+        dialect: &'a D,
+        brake: &'a Brake,
+    ) -> View<'a, D> {
+        View {
+            cx: Context {
+                index,
+                choices,
+                settings,
+            },
+            dialect,
+            brake,
+        }
+    }
+}
+
+/// The scopes whose completeness the retirement of a kind needs: a dead policy server does not stop
+/// ports from being retired, and a stale domain does not stop a rule.
+pub(super) fn retirement_needs(kind: Kind) -> &'static [ScopeKind] {
+    match kind {
+        Kind::Node | Kind::Pool => &[],
+        Kind::Port | Kind::Nat | Kind::Member => &[ScopeKind::Workloads],
+        Kind::Router | Kind::Subnet | Kind::Switch | Kind::Address => {
+            &[ScopeKind::Workloads, ScopeKind::Projects]
+        }
+        Kind::Group | Kind::Union | Kind::UnionMember | Kind::Section | Kind::Rule => &[ScopeKind::Policies],
+    }
+}
+
+impl<D: Dialect> Source<D> for View<'_, D> {
+    fn row(&self, key: &RowKey<D::Part>) -> Option<D::Row> {
+        match compile(&key.object, self.cx) {
+            Compiled::Object(object) => {
+                let rows = self.dialect.render(&object).ok()?;
+                rows.into_iter()
+                    .find(|(part, _)| *part == key.part)
+                    .map(|(_, row)| row)
+            }
+            Compiled::Absent | Compiled::Waits(_) => None,
+        }
+    }
+
+    fn gate(&self, kind: Kind) -> Gate {
+        for scope in retirement_needs(kind) {
+            if let Err(scope) = self.cx.index.trusted(&self.cx.settings.scopes, *scope) {
+                return Gate::Untrusted(scope.to_string());
+            }
+        }
+        self.brake.gate(kind)
+    }
+
+    fn share(&self, key: &ObjectKey) -> u64 {
+        let of = |name: &crate::id::Name| digest::of(name).0;
+        match key {
+            ObjectKey::Router(p)
+            | ObjectKey::Subnet(p, _)
+            | ObjectKey::Switch(p, _)
+            | ObjectKey::SubnetNat(p, _)
+            | ObjectKey::Section(SectionKey::Isolation(p))
+            | ObjectKey::Rule(SectionKey::Isolation(p), _) => of(&p.0),
+            ObjectKey::Port(w) | ObjectKey::WorkloadNat(w) | ObjectKey::Member(_, w) => {
+                self.cx.index.workload(w).map_or(0, |w| of(&w.project.0))
+            }
+            ObjectKey::Address(a) => match &a.owner {
+                EgressOwner::Project(p) | EgressOwner::Group(p, _) => of(&p.0),
+            },
+            ObjectKey::Union(p)
+            | ObjectKey::UnionMember(p, _)
+            | ObjectKey::Section(SectionKey::Policy(p))
+            | ObjectKey::Rule(SectionKey::Policy(p), _) => of(&p.0),
+            ObjectKey::Node(_)
+            | ObjectKey::Pool(_)
+            | ObjectKey::Group(_)
+            | ObjectKey::Section(SectionKey::Platform(_))
+            | ObjectKey::Rule(SectionKey::Platform(_), _) => 0,
+        }
+    }
+}

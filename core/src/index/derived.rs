@@ -1,0 +1,306 @@
+//! What follows from the facts and is kept up to date with them: counts and reverse lookups, so that a
+//! change touches only the keys it must.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Dirty;
+use crate::digest::Digest;
+use crate::id::{GroupId, NodeId, PoolName, ProjectId, WorkloadId};
+use crate::intent::{EgressAddress, Peers, Policy, Rule, Workload, WorkloadEgress};
+use crate::topology::{ObjectKey, SectionKey};
+
+/// A policy with its rules keyed by digest.
+#[derive(Debug)]
+pub struct PolicyEntry {
+    /// The policy.
+    pub policy: Policy,
+    /// Digest of a rule, and where in the policy it stands; sorted, without repeats.
+    rules: Box<[(Digest, u32)]>,
+}
+
+impl PolicyEntry {
+    pub(super) fn new(policy: Policy) -> PolicyEntry {
+        let mut rules: Vec<(Digest, u32)> = policy
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(i, rule)| (rule.digest(), i as u32))
+            .collect();
+        rules.sort_unstable();
+        rules.dedup_by_key(|(digest, _)| *digest);
+        PolicyEntry {
+            policy,
+            rules: rules.into(),
+        }
+    }
+
+    /// The rule of this digest.
+    pub fn rule(&self, digest: Digest) -> Option<&Rule> {
+        let at = self.rules.binary_search_by_key(&digest, |(d, _)| *d).ok()?;
+        self.policy.rules.get(self.rules[at].1 as usize)
+    }
+
+    /// The digests of the rules, in order.
+    pub fn digests(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.rules.iter().map(|(d, _)| *d)
+    }
+
+    /// The groups that the policy refers to, as applied to or as peers.
+    pub fn groups(&self) -> BTreeSet<&GroupId> {
+        let peers = self.policy.rules.iter().filter_map(|rule| match &rule.peers {
+            Peers::Groups(groups) => Some(groups.iter()),
+            _ => None,
+        });
+        self.policy.applied_to.groups().chain(peers.flatten()).collect()
+    }
+}
+
+/// Counts and reverse lookups.
+#[derive(Debug, Default)]
+pub struct Derived {
+    by_project: FxHashMap<ProjectId, FxHashSet<WorkloadId>>,
+    node_load: FxHashMap<NodeId, u32>,
+    group_uses: FxHashMap<GroupId, u32>,
+    egress: FxHashMap<EgressAddress, FxHashSet<WorkloadId>>,
+    pools: FxHashMap<PoolName, u32>,
+    members: Option<FxHashMap<GroupId, FxHashSet<WorkloadId>>>,
+}
+
+impl Derived {
+    pub(super) fn new(keep_members: bool) -> Derived {
+        Derived {
+            members: keep_members.then(FxHashMap::default),
+            ..Derived::default()
+        }
+    }
+
+    pub(super) fn projects(&self) -> impl Iterator<Item = &ProjectId> {
+        self.by_project.keys()
+    }
+
+    pub(super) fn node_load(&self, node: &NodeId) -> u32 {
+        self.node_load.get(node).copied().unwrap_or(0)
+    }
+
+    pub(super) fn project_workloads(&self, project: &ProjectId) -> impl Iterator<Item = &WorkloadId> {
+        self.by_project.get(project).into_iter().flatten()
+    }
+
+    pub(super) fn group_used(&self, group: &GroupId) -> bool {
+        self.group_uses.contains_key(group)
+    }
+
+    /// Whether a tenant has a container.
+    pub fn project_in_use(&self, project: &ProjectId) -> bool {
+        self.by_project.contains_key(project)
+    }
+
+    /// The containers that share a translated address.
+    pub fn egress_users(&self, address: &EgressAddress) -> impl Iterator<Item = &WorkloadId> {
+        self.egress.get(address).into_iter().flatten()
+    }
+
+    /// The translated addresses that containers ask for.
+    pub fn egress_addresses(&self) -> impl Iterator<Item = &EgressAddress> {
+        self.egress.keys()
+    }
+
+    /// The pools that containers name.
+    pub fn pools(&self) -> impl Iterator<Item = &PoolName> {
+        self.pools.keys()
+    }
+
+    /// Whether a container names the pool.
+    pub fn pool_used(&self, pool: &PoolName) -> bool {
+        self.pools.contains_key(pool)
+    }
+
+    /// The machines that run containers.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
+        self.node_load.keys()
+    }
+
+    /// The groups that policies refer to.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupId> {
+        self.group_uses.keys()
+    }
+
+    /// Members of a group, where they are kept.
+    pub fn members(&self, group: &GroupId) -> impl Iterator<Item = &WorkloadId> {
+        self.members.iter().filter_map(|m| m.get(group)).flatten()
+    }
+
+    pub(super) fn workload_changed(
+        &mut self,
+        old: Option<&Workload>,
+        new: Option<&Workload>,
+        dirty: &mut Dirty,
+    ) {
+        for workload in [old, new].into_iter().flatten() {
+            self.touch_workload(workload, dirty);
+        }
+        if let Some(new) = new {
+            self.count(new, dirty);
+        }
+        if let Some(old) = old {
+            let same_project = new.is_some_and(|n| n.project == old.project);
+            self.discount(old, same_project, new, dirty);
+        }
+    }
+
+    fn touch_workload(&self, workload: &Workload, dirty: &mut Dirty) {
+        dirty.push(ObjectKey::Port(workload.id.clone()));
+        if workload.egress != WorkloadEgress::Project {
+            dirty.push(ObjectKey::WorkloadNat(workload.id.clone()));
+        }
+        if self.members.is_some() {
+            let member = |g: &GroupId| ObjectKey::Member(g.clone(), workload.id.clone());
+            dirty.extend(workload.groups.iter().filter(|g| self.group_used(g)).map(member));
+        }
+    }
+
+    fn count(&mut self, w: &Workload, dirty: &mut Dirty) {
+        let members = self.by_project.entry(w.project.clone()).or_default();
+        if members.is_empty() {
+            dirty.push(ObjectKey::Router(w.project.clone()));
+        }
+        members.insert(w.id.clone());
+        *self.node_load.entry(w.node.clone()).or_insert_with(|| {
+            dirty.push(ObjectKey::Node(w.node.clone()));
+            0
+        }) += 1;
+        if let WorkloadEgress::Own(address) = &w.egress {
+            let users = self.egress.entry(address.clone()).or_default();
+            if users.is_empty() {
+                dirty.push(ObjectKey::Address(address.clone()));
+            }
+            users.insert(w.id.clone());
+            if let Some(pool) = &address.pool {
+                *self.pools.entry(pool.clone()).or_insert_with(|| {
+                    dirty.push(ObjectKey::Pool(pool.clone()));
+                    0
+                }) += 1;
+            }
+        }
+        if let Some(members) = &mut self.members {
+            for group in &w.groups {
+                members.entry(group.clone()).or_default().insert(w.id.clone());
+            }
+        }
+    }
+
+    fn discount(&mut self, w: &Workload, same_project: bool, new: Option<&Workload>, dirty: &mut Dirty) {
+        if !same_project && let Some(members) = self.by_project.get_mut(&w.project) {
+            members.remove(&w.id);
+            if members.is_empty() {
+                self.by_project.remove(&w.project);
+                dirty.push(ObjectKey::Router(w.project.clone()));
+            }
+        }
+        if release(&mut self.node_load, &w.node) {
+            dirty.push(ObjectKey::Node(w.node.clone()));
+        }
+        if let WorkloadEgress::Own(address) = &w.egress {
+            let kept = new.is_some_and(|n| n.egress == w.egress);
+            if !kept && let Some(users) = self.egress.get_mut(address) {
+                users.remove(&w.id);
+                if users.is_empty() {
+                    self.egress.remove(address);
+                    dirty.push(ObjectKey::Address(address.clone()));
+                }
+            }
+            if let Some(pool) = &address.pool
+                && release(&mut self.pools, pool)
+            {
+                dirty.push(ObjectKey::Pool(pool.clone()));
+            }
+        }
+        if let Some(members) = &mut self.members {
+            for group in w
+                .groups
+                .iter()
+                .filter(|g| !new.is_some_and(|n| n.groups.contains(g)))
+            {
+                if let Some(set) = members.get_mut(group) {
+                    set.remove(&w.id);
+                    if set.is_empty() {
+                        members.remove(group);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn policy_changed(
+        &mut self,
+        old: Option<&PolicyEntry>,
+        new: Option<&PolicyEntry>,
+        dirty: &mut Dirty,
+    ) {
+        let Some(any) = new.or(old) else { return };
+        let from = dirty.len();
+        let id = &any.policy.id;
+        let section = SectionKey::Policy(id.clone());
+        dirty.push(ObjectKey::Section(section.clone()));
+        dirty.push(ObjectKey::Union(id.clone()));
+        let (before, after) = (rule_set(old), rule_set(new));
+        for digest in before.symmetric_difference(&after) {
+            dirty.push(ObjectKey::Rule(section.clone(), *digest));
+        }
+        let (before, after) = (applied_set(old), applied_set(new));
+        for group in before.symmetric_difference(&after) {
+            dirty.push(ObjectKey::UnionMember(id.clone(), (*group).clone()));
+        }
+        for group in new.map(PolicyEntry::groups).unwrap_or_default() {
+            *self.group_uses.entry(group.clone()).or_insert_with(|| {
+                dirty.push(ObjectKey::Group(group.clone()));
+                0
+            }) += 1;
+        }
+        for group in old.map(PolicyEntry::groups).unwrap_or_default() {
+            if release(&mut self.group_uses, group) {
+                dirty.push(ObjectKey::Group(group.clone()));
+            }
+        }
+        self.touch_members(from, dirty);
+    }
+
+    /// A group that came into use gets its members, one that went out of use loses them.
+    fn touch_members(&self, from: usize, dirty: &mut Dirty) {
+        let Some(members) = &self.members else { return };
+        let mut more = Vec::new();
+        for key in &dirty[from..] {
+            if let ObjectKey::Group(group) = key {
+                let of = members.get(group).into_iter().flatten();
+                more.extend(of.map(|w| ObjectKey::Member(group.clone(), w.clone())));
+            }
+        }
+        dirty.append(&mut more);
+    }
+}
+
+fn rule_set(entry: Option<&PolicyEntry>) -> BTreeSet<Digest> {
+    entry.into_iter().flat_map(PolicyEntry::digests).collect()
+}
+
+fn applied_set(entry: Option<&PolicyEntry>) -> BTreeSet<&GroupId> {
+    entry
+        .into_iter()
+        .flat_map(|e| e.policy.applied_to.groups())
+        .collect()
+}
+
+/// Counts one less; `true` if that was the last.
+fn release<K: std::hash::Hash + Eq>(counts: &mut FxHashMap<K, u32>, key: &K) -> bool {
+    let Some(count) = counts.get_mut(key) else {
+        return false;
+    };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(key);
+        return true;
+    }
+    false
+}

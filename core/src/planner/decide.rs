@@ -1,0 +1,199 @@
+//! What to do about one row now. Pure: the plan that people see and the work that is sent come from
+//! the same function.
+
+use serde::Serialize;
+
+use super::rows::{Row, RowId};
+use super::{Planner, Sight, Source};
+use crate::dialect::{Change, Dialect, Failure, RowKey, Seen, Verb};
+use crate::time::Time;
+use crate::topology::ObjectKey;
+
+/// What to do about a row.
+#[derive(Clone, Debug)]
+pub enum Decision<D: Dialect> {
+    /// Nothing: it is as wanted.
+    Settled,
+    /// Look at it first.
+    Read,
+    /// This.
+    Step(Verb, D::Op),
+    /// Remove a second object that bears the row's mark: left by a lost answer.
+    RetireTwin(D::Op),
+    /// Something, but not now.
+    Blocked(Blocked<D::Part>),
+}
+
+/// What a row waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Blocked<P> {
+    /// Its own operation or read, which is under way.
+    Flight,
+    /// Rows that must stand first.
+    On(Vec<RowKey<P>>),
+    /// Rows that still refer to it; how many.
+    Users(u32),
+    /// A point in time: back-off after a failure, or a removal that lets additions take effect.
+    Until(Time),
+    /// A gate.
+    Gate(Gate),
+    /// Another operation of its lane.
+    Lane(ObjectKey),
+    /// It can't be said at the moment (an address, a claim is missing).
+    Unsaid,
+    /// The dialect refuses it.
+    Refused(Failure),
+}
+
+/// Whether rows may be removed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Gate {
+    /// Yes.
+    Open,
+    /// Not while absence in this scope means nothing.
+    Untrusted(String),
+    /// Not while a change this large is unconfirmed.
+    Brake(String),
+}
+
+impl<D: Dialect> Planner<D> {
+    /// Every row, with whether it is wanted and what is seen, for a plan.
+    pub(crate) fn rows_by_id(&self) -> impl Iterator<Item = (RowId, (&RowKey<D::Part>, bool, &Sight<D>))> {
+        self.rows
+            .iter()
+            .map(|(id, r)| (id, (&r.key, r.want.is_some(), &r.sight)))
+    }
+
+    /// What to do about this row now.
+    pub(crate) fn decision(&self, id: RowId, now: Time, source: &impl Source<D>) -> Decision<D> {
+        self.decide(id, now, source, None)
+    }
+
+    /// What to do about this row now; `riding` names a row that is being made in the same batch.
+    pub(super) fn decide(
+        &self,
+        id: RowId,
+        now: Time,
+        source: &impl Source<D>,
+        riding: Option<RowId>,
+    ) -> Decision<D> {
+        let Some(row) = self.rows.get(id) else {
+            return Decision::Settled;
+        };
+        if row.flight || row.reading {
+            return Decision::Blocked(Blocked::Flight);
+        }
+        if let Some(retry) = &row.retry
+            && now < retry.at
+        {
+            return Decision::Blocked(Blocked::Until(retry.at));
+        }
+        let looked_for = self.dialect.looked_for(&row.key);
+        if let Some(twin) = self.twins.get(&id).and_then(|t| t.first()) {
+            return self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)));
+        }
+        match (&row.want, &row.sight) {
+            (_, Sight::Uncertain) | (Some(_), Sight::Unread) => Decision::Read,
+            (None, Sight::Absent | Sight::Unread) => Decision::Settled,
+            (Some(_), Sight::Present(..)) | (None, Sight::Present(..)) if looked_for => Decision::Settled,
+            (Some(_), Sight::Absent) if looked_for => Decision::Read,
+            (Some(_), Sight::Absent) => self.ensure(row, None, source, riding),
+            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), source, riding) {
+                Decision::Step(..) if *epoch < self.epoch => Decision::Read,
+                decision => decision,
+            },
+            (None, Sight::Present(seen, epoch)) => self.retire(row, seen, *epoch, now, source),
+        }
+    }
+
+    fn ensure(
+        &self,
+        row: &Row<D>,
+        seen: Option<&Seen<D>>,
+        source: &impl Source<D>,
+        riding: Option<RowId>,
+    ) -> Decision<D> {
+        let Some(value) = source.row(&row.key) else {
+            return Decision::Blocked(Blocked::Unsaid);
+        };
+        let missing = self.missing(&value, riding);
+        if !missing.is_empty() {
+            return Decision::Blocked(Blocked::On(missing));
+        }
+        if let Some(seen) = seen
+            && self.dialect.digest(&value, self) == Some(seen.digest)
+        {
+            return Decision::Settled;
+        }
+        match self.dialect.ensure(&row.key, &value, seen, self) {
+            Change::Op(op) => self.in_lane(row, Decision::Step(Verb::Ensure, op)),
+            Change::Refused(failure) => Decision::Blocked(Blocked::Refused(failure)),
+            Change::Replace => match seen {
+                Some(_) if row.used_by > 0 => Decision::Blocked(Blocked::Users(row.used_by)),
+                Some(seen) => self.in_lane(
+                    row,
+                    Decision::Step(Verb::Retire, self.dialect.retire(&row.key, seen)),
+                ),
+                None => Decision::Blocked(Blocked::Unsaid),
+            },
+        }
+    }
+
+    fn missing(&self, value: &D::Row, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
+        let on = riding.and_then(|id| self.rows.get(id)).map(|r| &r.key);
+        let refs = self.dialect.refs(value).into_iter();
+        refs.filter(|r| Some(&r.key) != on && !self.satisfied(&r.key, r.needs))
+            .map(|r| r.key)
+            .collect()
+    }
+
+    fn retire(
+        &self,
+        row: &Row<D>,
+        seen: &Seen<D>,
+        epoch: u64,
+        now: Time,
+        source: &impl Source<D>,
+    ) -> Decision<D> {
+        let kind = row.key.object.kind();
+        let gate = source.gate(kind);
+        if gate != Gate::Open {
+            return Decision::Blocked(Blocked::Gate(gate));
+        }
+        if row.used_by > 0 {
+            return Decision::Blocked(Blocked::Users(row.used_by));
+        }
+        if epoch < self.epoch {
+            return Decision::Read;
+        }
+        if Self::is_firewall(kind)
+            && let Some(at) = self.removal_at(row, now)
+        {
+            return Decision::Blocked(Blocked::Until(at));
+        }
+        self.in_lane(
+            row,
+            Decision::Step(Verb::Retire, self.dialect.retire(&row.key, seen)),
+        )
+    }
+
+    /// When a firewall removal may go, if not now: after the additions of the same change have taken
+    /// effect, or a bound has passed, so that a flow allowed before and after is allowed between.
+    fn removal_at(&self, row: &Row<D>, now: Time) -> Option<Time> {
+        let bound = row.removal_due.unwrap_or(now) + self.timing.removal_wait;
+        let at = match self.counts.additions {
+            0 => bound.min(self.last_addition + self.timing.settle),
+            _ => bound,
+        };
+        (now < at).then_some(at)
+    }
+
+    fn in_lane(&self, row: &Row<D>, decision: Decision<D>) -> Decision<D> {
+        match self.dialect.lane(&row.key) {
+            Some(lane) if self.lanes.get(&lane).is_some_and(|l| l.in_flight > 0) => {
+                Decision::Blocked(Blocked::Lane(lane))
+            }
+            _ => decision,
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Taking in what became of steps and reads of single rows.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::rows::{Retry, RowId};
+use super::{News, Planner, Sight, Source};
+use crate::code::{Code, Disposition};
+use crate::dialect::{Dialect, Failure, Outcome, RowKey, Seen, StepId, Verb};
+use crate::digest;
+use crate::time::Time;
+use crate::topology::Kind;
+
+impl<D: Dialect> Planner<D> {
+    /// Takes in what became of a step. Late answers of an earlier leadership are ignored. Returns a
+    /// failure of the far end as a whole.
+    pub(crate) fn done(
+        &mut self,
+        step: StepId,
+        outcome: Outcome<D>,
+        now: Time,
+        source: &impl Source<D>,
+    ) -> Option<Failure> {
+        let flight = self.land(step, source)?;
+        let id = flight.row;
+        if let Some(row) = self.rows.get_mut(id) {
+            row.written = now;
+        }
+        if flight.twin {
+            return self.twin_done(id, outcome, now, source);
+        }
+        match outcome {
+            Outcome::Done(seen) => self.stands(id, seen, now, source),
+            Outcome::Gone if flight.verb == Verb::Retire => self.gone(id, source),
+            Outcome::Gone | Outcome::Stale | Outcome::Uncertain => self.doubt(id, source),
+            Outcome::Refused(failure) => self.fail(id, failure, now, source),
+            Outcome::NotSent(failure) => {
+                self.enqueue(id, source);
+                return Some(failure);
+            }
+        }
+        None
+    }
+
+    fn twin_done(
+        &mut self,
+        id: RowId,
+        outcome: Outcome<D>,
+        now: Time,
+        source: &impl Source<D>,
+    ) -> Option<Failure> {
+        match outcome {
+            Outcome::Gone | Outcome::Done(_) => {
+                if let Some(twins) = self.twins.get_mut(&id) {
+                    twins.remove(0);
+                    if twins.is_empty() {
+                        self.twins.remove(&id);
+                    }
+                }
+                self.enqueue(id, source);
+            }
+            Outcome::Stale | Outcome::Uncertain => {
+                self.twins.remove(&id);
+                self.doubt(id, source);
+            }
+            Outcome::Refused(failure) => self.fail(id, failure, now, source),
+            Outcome::NotSent(failure) => {
+                self.enqueue(id, source);
+                return Some(failure);
+            }
+        }
+        None
+    }
+
+    /// Takes in the answer to a read of single rows.
+    pub(crate) fn rows_read(
+        &mut self,
+        items: Vec<(RowKey<D::Part>, Seen<D>)>,
+        absent: Vec<RowKey<D::Part>>,
+        refused: Vec<(RowKey<D::Part>, Failure)>,
+        now: Time,
+        source: &impl Source<D>,
+    ) {
+        let mut fresh = Vec::new();
+        for (key, seen) in items {
+            let id = self.row_id(key);
+            self.end_read(id);
+            if fresh.contains(&id) {
+                self.twins.entry(id).or_default().push(seen);
+                self.enqueue(id, source);
+            } else {
+                fresh.push(id);
+                self.twins.remove(&id);
+                self.stands(id, seen, now, source);
+            }
+        }
+        for key in absent {
+            let Some(id) = self.rows.find(&key) else { continue };
+            self.end_read(id);
+            self.twins.remove(&id);
+            self.gone(id, source);
+            if self.dialect.looked_for(&key) && self.rows.get(id).is_some_and(|r| r.want.is_some()) {
+                self.fail(id, not_found(&key), now, source);
+            }
+        }
+        for (key, failure) in refused {
+            let Some(id) = self.rows.find(&key) else { continue };
+            self.end_read(id);
+            self.fail(id, failure, now, source);
+        }
+    }
+
+    /// The rows of a read that failed as a whole are read again later.
+    pub(crate) fn read_failed(&mut self, keys: &[RowKey<D::Part>]) {
+        for key in keys {
+            if let Some(id) = self.rows.find(key) {
+                self.end_read(id);
+                self.reads.insert(id);
+            }
+        }
+    }
+
+    fn end_read(&mut self, id: RowId) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.reading = false;
+        }
+    }
+
+    /// The row stands so.
+    pub(super) fn stands(&mut self, id: RowId, seen: Seen<D>, now: Time, source: &impl Source<D>) {
+        let Some(row) = self.rows.get(id) else { return };
+        let (key, attributes) = (row.key.clone(), seen.attributes);
+        let news = match &row.sight {
+            Sight::Present(old, _) => old.handle != seen.handle || old.attributes != seen.attributes,
+            _ => true,
+        };
+        self.forget_handle(id);
+        self.handles.insert(seen.handle.clone(), id);
+        let refs: Vec<RowId> = seen
+            .refs
+            .iter()
+            .filter_map(|h| self.handles.get(h).copied())
+            .collect();
+        self.set_seen_refs(id, refs, source);
+        let epoch = self.epoch;
+        self.recount(id, |row| {
+            row.sight = Sight::Present(seen, epoch);
+            row.retry = None;
+            row.settled = false;
+        });
+        if Self::is_firewall(key.object.kind()) {
+            self.last_addition = now;
+        }
+        if news {
+            self.news.push_back(News::Stands(key, attributes));
+            self.wake_dependents(id, source);
+        }
+        self.enqueue(id, source);
+    }
+
+    /// The row is certainly not there.
+    pub(super) fn gone(&mut self, id: RowId, source: &impl Source<D>) {
+        let Some(row) = self.rows.get(id) else { return };
+        let key = row.key.clone();
+        let stood = matches!(row.sight, Sight::Present(..) | Sight::Uncertain);
+        self.forget_handle(id);
+        self.set_seen_refs(id, Vec::new(), source);
+        self.recount(id, |row| {
+            row.sight = Sight::Absent;
+            row.settled = false;
+            row.retry = None;
+            row.removal_due = None;
+        });
+        if stood {
+            self.news.push_back(News::Gone(key));
+            self.wake_dependents(id, source);
+        }
+        self.enqueue(id, source);
+    }
+
+    /// Only a read tells what the row is now.
+    pub(super) fn doubt(&mut self, id: RowId, source: &impl Source<D>) {
+        self.forget_handle(id);
+        self.recount(id, |row| {
+            row.sight = Sight::Uncertain;
+            row.settled = false;
+        });
+        self.enqueue(id, source);
+    }
+
+    /// It can't be done now; again after a while.
+    pub(super) fn fail(&mut self, id: RowId, failure: Failure, now: Time, source: &impl Source<D>) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let attempts = row.retry.as_ref().map_or(0, |r| r.attempts) + 1;
+        let seed = digest::of(&(self.timing.seed, &row.key, attempts)).0;
+        let at = now + backoff(failure.disposition, attempts, seed);
+        let key = row.key.clone();
+        if failure.disposition == Disposition::ObserveThenRetry && matches!(row.sight, Sight::Present(..)) {
+            row.sight = Sight::Uncertain;
+        }
+        row.retry = Some(Box::new(Retry {
+            at,
+            attempts,
+            failure: failure.clone(),
+        }));
+        self.recount(id, |row| row.settled = false);
+        self.timers.push(Reverse((at, id)));
+        self.news.push_back(News::Refused(key, failure));
+        let _ = source;
+    }
+
+    fn forget_handle(&mut self, id: RowId) {
+        if let Some(row) = self.rows.get(id)
+            && let Sight::Present(seen, _) = &row.sight
+            && self.handles.get(&seen.handle) == Some(&id)
+        {
+            self.handles.remove(&seen.handle);
+        }
+    }
+
+    pub(super) fn set_seen_refs(&mut self, id: RowId, new: Vec<RowId>, source: &impl Source<D>) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let old = std::mem::replace(&mut row.seen_refs, new.clone().into());
+        for referent in new {
+            if let Some(r) = self.rows.get_mut(referent) {
+                r.used_by += 1;
+            }
+        }
+        for referent in old {
+            let Some(r) = self.rows.get_mut(referent) else {
+                continue;
+            };
+            r.used_by = r.used_by.saturating_sub(1);
+            if r.used_by == 0 {
+                // Its removal, or its replacement, may have waited for this.
+                self.enqueue(referent, source);
+            }
+        }
+    }
+
+    /// What refers to this row looks again; a changed referent also ends its back-off.
+    fn wake_dependents(&mut self, id: RowId, source: &impl Source<D>) {
+        let Some(row) = self.rows.get(id) else { return };
+        for dependent in row.wanted_by.clone() {
+            self.recount(dependent, |row| {
+                row.retry = None;
+                row.settled = false;
+            });
+            self.enqueue(dependent, source);
+        }
+    }
+}
+
+fn not_found<P: std::fmt::Display>(key: &RowKey<P>) -> Failure {
+    match key.object.kind() {
+        Kind::Node => Failure::new(
+            Code::NodeTagNotFound,
+            format!("{key}: no port of the network is marked as this machine's"),
+        ),
+        _ => Failure::new(Code::IpPoolNotFound, format!("{key}: there is no such pool")),
+    }
+}
+
+/// How long until another try: doubling, bounded, spread by a seed so that the same input gives the
+/// same plan.
+fn backoff(disposition: Disposition, attempts: u32, seed: u64) -> Duration {
+    let (first, most) = match disposition {
+        Disposition::ObserveThenRetry => (100, 10_000),
+        Disposition::RetryLater => (500, 60_000),
+        Disposition::NeedsOperator => (5_000, 300_000),
+        Disposition::Bug => (60_000, 600_000),
+    };
+    let doubled = (first << attempts.saturating_sub(1).min(16)).min(most);
+    Duration::from_millis(doubled * 3 / 4 + seed % (doubled / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_grows_stays_bounded_and_repeats_for_a_seed() {
+        for disposition in [
+            Disposition::RetryLater,
+            Disposition::NeedsOperator,
+            Disposition::Bug,
+        ] {
+            let spans: Vec<Duration> = (1..20).map(|n| backoff(disposition, n, 7)).collect();
+            assert!(spans.windows(2).all(|w| w[0] <= w[1]));
+            assert!(spans[18] <= Duration::from_millis(900_000));
+        }
+        assert_eq!(
+            backoff(Disposition::RetryLater, 3, 42),
+            backoff(Disposition::RetryLater, 3, 42)
+        );
+    }
+}

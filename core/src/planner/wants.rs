@@ -1,0 +1,142 @@
+//! What is wanted: taking in the rows of an object, and the references between rows.
+
+use super::rows::{RowId, Want};
+use super::{Planner, Sight, Source};
+use crate::dialect::{Dialect, RowKey};
+use crate::topology::{Kind, ObjectKey};
+
+impl<D: Dialect> Planner<D> {
+    /// These are the rows wanted of this object, and no others.
+    pub(crate) fn want(&mut self, object: &ObjectKey, rows: Vec<(D::Part, D::Row)>, source: &impl Source<D>) {
+        let standing: Vec<RowId> = self.rows.of(object).collect();
+        for id in standing {
+            let gone = self
+                .rows
+                .get(id)
+                .is_some_and(|r| !rows.iter().any(|(part, _)| *part == r.key.part));
+            if gone {
+                self.unwant(id, source);
+            }
+        }
+        for (part, row) in rows {
+            self.want_row(RowKey::new(object.clone(), part), &row, source);
+        }
+    }
+
+    fn want_row(&mut self, key: RowKey<D::Part>, value: &D::Row, source: &impl Source<D>) {
+        let id = self.row_id(key);
+        let fingerprint = self.dialect.fingerprint(value);
+        let Some(row) = self.rows.get_mut(id) else { return };
+        if row.want.is_some_and(|w| w.fingerprint == fingerprint) {
+            // It may have waited to be said.
+            if !row.settled {
+                self.enqueue(id, source);
+            }
+            return;
+        }
+        row.retry = None;
+        row.removal_due = None;
+        self.set_want(id, Some(Want { fingerprint }));
+        let refs = self.dialect.refs(value);
+        let ids = refs.into_iter().map(|r| self.row_id(r.key)).collect();
+        self.set_want_refs(id, ids);
+        self.enqueue(id, source);
+    }
+
+    fn unwant(&mut self, id: RowId, source: &impl Source<D>) {
+        if self.rows.get(id).is_none_or(|r| r.want.is_none()) {
+            return;
+        }
+        self.set_want(id, None);
+        self.set_want_refs(id, Vec::new());
+        if let Some(row) = self.rows.get_mut(id) {
+            row.retry = None;
+        }
+        self.enqueue(id, source);
+    }
+
+    /// The row of this key, made if there is none.
+    pub(super) fn row_id(&mut self, key: RowKey<D::Part>) -> RowId {
+        if let Some(id) = self.rows.find(&key) {
+            return id;
+        }
+        // What a whole listing did not show is absent; what others make is looked for each time.
+        let known = self.inventory.proves_absence() && !self.dialect.looked_for(&key);
+        let sight = if known { Sight::Absent } else { Sight::Unread };
+        self.rows.make(key, sight)
+    }
+
+    fn set_want_refs(&mut self, id: RowId, new: Vec<RowId>) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let old = std::mem::replace(&mut row.want_refs, new.clone().into());
+        for referent in old {
+            if let Some(r) = self.rows.get_mut(referent)
+                && let Some(at) = r.wanted_by.iter().position(|x| *x == id)
+            {
+                r.wanted_by.swap_remove(at);
+            }
+            self.drop_if_idle(referent);
+        }
+        for referent in new {
+            if let Some(r) = self.rows.get_mut(referent) {
+                r.wanted_by.push(id);
+            }
+        }
+    }
+
+    fn set_want(&mut self, id: RowId, want: Option<Want>) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        row.want = want;
+        self.recount(id, |row| row.settled = false);
+    }
+
+    /// Changes a row and keeps the counts right.
+    pub(super) fn recount(&mut self, id: RowId, change: impl FnOnce(&mut super::rows::Row<D>)) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let before = row.tally;
+        change(row);
+        let after = super::rows::Tally {
+            unsettled: !row.settled,
+            addition: !row.settled && row.want.is_some() && Self::is_firewall(row.key.object.kind()),
+            port: row.key.object.kind() == Kind::Port && matches!(row.sight, Sight::Present(..)),
+            retiring: row.want.is_none() && matches!(row.sight, Sight::Present(..)),
+        };
+        row.tally = after;
+        let router = row.key.object.kind() == Kind::Router;
+        let counts = &mut self.counts;
+        step(&mut counts.unsettled, before.unsettled, after.unsettled);
+        step(&mut counts.additions, before.addition, after.addition);
+        step(&mut counts.ports, before.port, after.port);
+        step(
+            &mut counts.ports_retiring,
+            before.port && before.retiring,
+            after.port && after.retiring,
+        );
+        step(
+            &mut counts.routers_retiring,
+            router && before.retiring,
+            router && after.retiring,
+        );
+    }
+
+    /// Forgets a row that nobody wants, that does not stand and that nothing refers to.
+    pub(super) fn drop_if_idle(&mut self, id: RowId) {
+        let Some(row) = self.rows.get(id) else { return };
+        let idle = row.want.is_none()
+            && matches!(row.sight, Sight::Absent | Sight::Unread)
+            && row.wanted_by.is_empty()
+            && row.used_by == 0
+            && !row.queued
+            && !row.flight
+            && !row.reading;
+        if idle {
+            self.recount(id, |row| row.settled = true);
+            self.twins.remove(&id);
+            self.rows.drop_row(id);
+        }
+    }
+}
+
+fn step(count: &mut usize, before: bool, after: bool) {
+    *count = *count + usize::from(after) - usize::from(before);
+}

@@ -1,0 +1,284 @@
+//! Turning decisions into batches and reads.
+
+use std::cmp::Reverse;
+
+use super::decide::{Blocked, Decision};
+use super::rows::RowId;
+use super::{Flight, Planner, Sight, Source};
+use crate::dialect::{Asked, Batch, Dialect, ReadRequest, RowKey, Step, StepId, Verb};
+use crate::time::Time;
+
+/// How many rows one read request asks for at most.
+const READ_ROWS: usize = 32;
+
+impl<D: Dialect> Planner<D> {
+    /// The next batches that can go, one credit each; empty if nothing can.
+    pub(crate) fn next_batches(&mut self, now: Time, source: &impl Source<D>) -> Vec<Batch<D>> {
+        while let Some(id) = self.queues.pop() {
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
+            row.queued = false;
+            if row.flight || row.reading {
+                continue;
+            }
+            if row.want.is_none() && matches!(row.sight, Sight::Present(..)) {
+                row.removal_due.get_or_insert(now);
+            }
+            match self.decide(id, now, source, None) {
+                Decision::Step(verb, op) => return self.launch(id, verb, op, now, source),
+                Decision::RetireTwin(op) => {
+                    return vec![Batch {
+                        steps: vec![self.fly(id, Verb::Retire, op, true)],
+                    }];
+                }
+                Decision::Settled => self.settle(id, now, source),
+                Decision::Read => {
+                    self.reads.insert(id);
+                }
+                Decision::Blocked(blocked) => self.block(id, blocked, now, source),
+            }
+        }
+        Vec::new()
+    }
+
+    /// The next rows to read.
+    pub(crate) fn next_read(&mut self) -> Option<ReadRequest<D>> {
+        let mut asked = Vec::new();
+        while asked.len() < READ_ROWS
+            && let Some(id) = self.reads.pop_first()
+        {
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
+            if row.flight || row.reading {
+                continue;
+            }
+            row.reading = true;
+            let handle = match &row.sight {
+                Sight::Present(seen, _) => Some(seen.handle.clone()),
+                _ => None,
+            };
+            let key = row.key.clone();
+            asked.push(Asked {
+                key,
+                handle,
+                refs: self.standing_refs(id),
+            });
+        }
+        (!asked.is_empty()).then_some(ReadRequest::Rows(asked))
+    }
+
+    fn standing_refs(&self, id: RowId) -> Vec<(RowKey<D::Part>, D::Handle)> {
+        let Some(row) = self.rows.get(id) else {
+            return Vec::new();
+        };
+        let mut ids: Vec<RowId> = row.want_refs.iter().chain(&row.seen_refs).copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let rows = ids.into_iter().filter_map(|id| self.rows.get(id));
+        rows.filter_map(|r| match &r.sight {
+            Sight::Present(seen, _) => Some((r.key.clone(), seen.handle.clone())),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// The keys of the rows that this one is seen to refer to.
+    pub(crate) fn refs_of(&self, key: &RowKey<D::Part>) -> Vec<RowKey<D::Part>> {
+        let Some(row) = self.rows.find(key).and_then(|id| self.rows.get(id)) else {
+            return Vec::new();
+        };
+        row.seen_refs
+            .iter()
+            .filter_map(|id| self.rows.get(*id))
+            .map(|r| r.key.clone())
+            .collect()
+    }
+
+    /// Whether a row waits to be read.
+    pub(crate) fn has_reads(&self) -> bool {
+        !self.reads.is_empty()
+    }
+
+    fn settle(&mut self, id: RowId, now: Time, source: &impl Source<D>) {
+        let additions = self.counts.additions;
+        self.recount(id, |row| {
+            row.settled = true;
+            row.retry = None;
+        });
+        if additions > 0 && self.counts.additions == 0 {
+            self.last_addition = now;
+            // Removals waited for this.
+            for removal in std::mem::take(&mut self.removals) {
+                self.enqueue(removal, source);
+            }
+        }
+        self.drop_if_idle(id);
+    }
+
+    fn block(&mut self, id: RowId, blocked: Blocked<D::Part>, now: Time, source: &impl Source<D>) {
+        match blocked {
+            Blocked::Until(at) => {
+                self.timers.push(Reverse((at, id)));
+                if self.rows.get(id).is_some_and(|r| r.want.is_none()) && self.counts.additions > 0 {
+                    self.removals.push(id);
+                }
+            }
+            Blocked::Gate(_) => self.gated.push(id),
+            Blocked::Lane(lane) => self.lanes.entry(lane).or_default().parked.push(id),
+            Blocked::Refused(failure) => self.fail(id, failure, now, source),
+            // Woken by what they wait for.
+            Blocked::Flight | Blocked::On(_) | Blocked::Users(_) | Blocked::Unsaid => {}
+        }
+    }
+
+    fn launch(
+        &mut self,
+        id: RowId,
+        verb: Verb,
+        op: D::Op,
+        now: Time,
+        source: &impl Source<D>,
+    ) -> Vec<Batch<D>> {
+        let mut steps = vec![self.fly(id, verb, op, false)];
+        let kind = self.rows.get(id).map(|r| r.key.object.kind());
+        let room = kind.map_or(1, |k| self.dialect.batch_room(k));
+        if verb == Verb::Ensure && room > 1 {
+            for mate in self.mates(id) {
+                if steps.len() >= room {
+                    break;
+                }
+                if let Some(step) = self.join(mate, id, now, source) {
+                    steps.push(step);
+                }
+            }
+        }
+        let mut batches = self.dialect.batch(steps);
+        if self
+            .rows
+            .get(id)
+            .is_some_and(|r| self.dialect.lane(&r.key).is_some())
+            && batches.len() > 1
+        {
+            for batch in batches.split_off(1) {
+                batch.steps.iter().for_each(|step| self.recall(step.id, source));
+            }
+        }
+        batches
+    }
+
+    /// Rows that might go in one batch with this one: those that ride on it, and those of its lane.
+    fn mates(&self, id: RowId) -> Vec<RowId> {
+        let Some(row) = self.rows.get(id) else {
+            return Vec::new();
+        };
+        let mut mates = row.wanted_by.clone();
+        if let Some(lane) = self.dialect.lane(&row.key)
+            && lane != row.key.object
+        {
+            let heads = self.rows.of(&lane).filter_map(|head| self.rows.get(head));
+            mates.extend(
+                heads
+                    .flat_map(|head| head.wanted_by.iter().copied())
+                    .filter(|m| *m != id),
+            );
+        }
+        mates.sort_unstable_by(|a, b| {
+            self.rows
+                .get(*a)
+                .map(|r| &r.key)
+                .cmp(&self.rows.get(*b).map(|r| &r.key))
+        });
+        mates
+    }
+
+    fn join(&mut self, mate: RowId, first: RowId, now: Time, source: &impl Source<D>) -> Option<Step<D>> {
+        let (row, on) = (self.rows.get(mate)?, self.rows.get(first)?);
+        if row.flight
+            || row.reading
+            || row.settled
+            || row.want.is_none()
+            || !matches!(row.sight, Sight::Absent)
+        {
+            return None;
+        }
+        let rides = self.dialect.rides(&row.key, &on.key);
+        let lane = self.dialect.lane(&row.key);
+        if !rides && (lane.is_none() || lane != self.dialect.lane(&on.key)) {
+            return None;
+        }
+        // The lane counts as free for whoever joins its present batch.
+        let held = lane
+            .as_ref()
+            .and_then(|l| self.lanes.get_mut(l))
+            .map(|l| std::mem::take(&mut l.in_flight));
+        let decision = self.decide(mate, now, source, rides.then_some(first));
+        if let (Some(lane), Some(count)) = (&lane, held)
+            && let Some(l) = self.lanes.get_mut(lane)
+        {
+            l.in_flight = count;
+        }
+        match decision {
+            Decision::Step(Verb::Ensure, op) => Some(self.fly(mate, Verb::Ensure, op, false)),
+            _ => None,
+        }
+    }
+
+    fn fly(&mut self, id: RowId, verb: Verb, op: D::Op, twin: bool) -> Step<D> {
+        self.next_step += 1;
+        let step = StepId(self.next_step);
+        // `id` came out of the arena in the same call, so the row is there.
+        let key = match self.rows.get_mut(id) {
+            Some(row) => {
+                row.flight = true;
+                row.key.clone()
+            }
+            None => unreachable!("a row is launched while it stands in the arena"),
+        };
+        let lane = self.dialect.lane(&key);
+        if let Some(lane) = &lane {
+            self.lanes.entry(lane.clone()).or_default().in_flight += 1;
+        }
+        self.flights.insert(
+            step,
+            Flight {
+                row: id,
+                lane,
+                verb,
+                twin,
+            },
+        );
+        Step {
+            id: step,
+            key,
+            verb,
+            op,
+        }
+    }
+
+    fn recall(&mut self, step: StepId, source: &impl Source<D>) {
+        if let Some(id) = self.land(step, source).map(|f| f.row) {
+            self.enqueue(id, source);
+        }
+    }
+
+    /// Ends a flight: the row may be decided on again, its lane is freed.
+    pub(super) fn land(&mut self, step: StepId, source: &impl Source<D>) -> Option<Flight> {
+        let flight = self.flights.remove(&step)?;
+        if let Some(row) = self.rows.get_mut(flight.row) {
+            row.flight = false;
+        }
+        if let Some(lane) = &flight.lane
+            && let Some(state) = self.lanes.get_mut(lane)
+        {
+            state.in_flight = state.in_flight.saturating_sub(1);
+            if state.in_flight == 0
+                && let Some(state) = self.lanes.remove(lane)
+            {
+                state.parked.into_iter().for_each(|id| self.enqueue(id, source));
+            }
+        }
+        Some(flight)
+    }
+}
