@@ -11,7 +11,7 @@ use super::worlds::{World, net, platform, policy, rule, workload};
 use super::{End, Flow, Packet};
 use crate::id::GroupId;
 use crate::intent::{Action, AppliedTo, Direction, Peers, Policy, Rule, Tier, Workload};
-use crate::net::{AddressRange, CidrSet, PortRange, Service};
+use crate::net::{AddressRange, Cidr, CidrSet, PortRange, Service};
 
 const GROUPS: [&str; 4] = ["g0", "g1", "g2", "g3"];
 
