@@ -1,0 +1,2 @@
+//! The `ncp` program.
+fn main() {}
