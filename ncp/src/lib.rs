@@ -10,4 +10,9 @@
 //! The binary `ncp` is one call of [`cli::main`]. Everything else is a library, so that tests and
 //! benchmarks use the same wiring as the program.
 
+pub mod cli;
 pub mod config;
+pub mod logging;
+
+#[cfg(test)]
+mod testing;

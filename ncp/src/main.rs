@@ -1,2 +1,7 @@
 //! The `ncp` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ncp::cli::main(std::env::args_os()).into()
+}

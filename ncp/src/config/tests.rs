@@ -78,6 +78,11 @@ fn read(text: &str) -> Result<Config, Mistakes> {
     Config::parse(Path::new("ncp.ini"), text, &World::with_pem())
 }
 
+/// The least file with more behind it, for tests of other modules.
+pub(crate) fn read_with(text: &str) -> Config {
+    read(&format!("{LEAST}{text}")).unwrap()
+}
+
 /// `LEAST` with lines put into a section, which is opened again.
 fn with(section: &str, lines: &str) -> String {
     format!("{LEAST}[{section}]\n{lines}\n")
