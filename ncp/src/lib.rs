@@ -10,9 +10,11 @@
 //! The binary `ncp` is one call of [`cli::main`]. Everything else is a library, so that tests and
 //! benchmarks use the same wiring as the program.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod logging;
+pub mod telemetry;
 
 #[cfg(test)]
 mod testing;

@@ -1,4 +1,4 @@
-//! A directory of a test's own.
+//! A directory of a test's own, for unit and integration tests alike.
 
 #![allow(clippy::unwrap_used)]
 

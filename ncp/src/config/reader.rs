@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
     }
 
     fn missing(&mut self, section: &str, spec: &OptionSpec) {
-        let instead = format!("add {} = {}", spec.name, (spec.kind)());
+        let instead = format!("set it; it takes a {}", (spec.kind)());
         self.wrong(section, spec.name, Wrong::new("the option is required", instead));
     }
 

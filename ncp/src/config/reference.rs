@@ -46,7 +46,7 @@ fn write_section(page: &mut String, section: &SectionSpec) -> std::fmt::Result {
             page,
             "| `{}`{alias} | {} | {} | {}{idle} | {} |",
             option.name,
-            (option.kind)(),
+            (option.kind)().replace('<', "\\<"),
             default(option),
             joined(option.doc).replace('|', "\\|"),
             option.from

@@ -58,7 +58,7 @@ pub struct CellVif {
 
 impl Value for CellVif {
     fn kind() -> String {
-        "`<cell id>=<VIF id>`".into()
+        "<cell id>=<VIF id>".into()
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {

@@ -42,7 +42,7 @@ impl fmt::Display for WebUrl {
 
 impl Value for WebUrl {
     fn kind() -> String {
-        "URL, `https://…`; `http://…` only for this machine".into()
+        "URL, https://…; http://… only for this machine".into()
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {
@@ -105,7 +105,7 @@ impl fmt::Display for Address {
 
 impl Value for Address {
     fn kind() -> String {
-        "`<host>:<port>`".into()
+        "<host>:<port>".into()
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {
@@ -179,7 +179,7 @@ impl fmt::Display for Manager {
 
 impl Value for Manager {
     fn kind() -> String {
-        "`<host>[:<port>]` (HTTPS, port 443 unless given)".into()
+        "<host>[:<port>] (HTTPS, port 443 unless given)".into()
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {
@@ -243,7 +243,7 @@ pub enum PlatformSource {
 
 impl Value for PlatformSource {
     fn kind() -> String {
-        "network in CIDR notation, or `group:<name or UUID>`".into()
+        "network in CIDR notation, or group:<name or UUID>".into()
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {

@@ -57,7 +57,7 @@ impl Value for Secret {
     const SECRET: bool = true;
 
     fn kind() -> String {
-        "secret: the text itself, `FILE:<path>` or `ENV:<variable>`".into()
+        "secret: the text itself, FILE:<path> or ENV:<variable>".into()
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {
