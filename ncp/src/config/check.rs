@@ -128,14 +128,6 @@ impl Builder<'_, '_> {
             self.reader
                 .notice("cf", "platform_sources", Wrong::new(what, instead));
         }
-        for (key, empty) in [
-            ("bbs_urls", cf.bbs_urls.is_empty()),
-            ("locket_addresses", cf.locket_addresses.is_empty()),
-        ] {
-            if empty {
-                self.lacks("cf", key, "nothing is known of containers without it");
-            }
-        }
     }
 
     /// Somebody must hear the log.
