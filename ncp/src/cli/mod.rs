@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! One module a subcommand, each with its arguments and a `run` that returns an [`Exit`]. A
-//! subcommand appears in [`Command`] when it does what it says, not before.
+//! subcommand appears in `Command` when it does what it says, not before.
 
 mod check;
 mod config;
