@@ -105,7 +105,7 @@ impl Pace {
     pub fn next_credit(&mut self, now: Duration) -> Duration {
         self.advance(now);
         let missing = (1.0 - ROUNDING - self.credits).max(0.0);
-        let start = now.max(self.paused_until);
+        let start = self.seen.max(self.paused_until);
         // Rounded up, so that whoever wakes then isn't too early by a fraction.
         start + Duration::from_secs_f64(missing / self.rate) + Duration::from_nanos(1)
     }
