@@ -240,3 +240,84 @@ async fn in_time(
             .map_err(|_| NotSent::DeadlinePassed),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::super::observe::NoObserver;
+    use super::super::options::{Auth, Trust};
+    use super::*;
+
+    /// Managers that nobody calls; admission needs no sockets.
+    fn cluster(managers: usize, rate: u32) -> Cluster {
+        let managers = (1..=managers)
+            .map(|last| format!("http://127.0.0.{last}").parse().unwrap())
+            .collect();
+        let auth = Auth::Basic {
+            user: "admin".into(),
+            password: "pw".to_owned().into(),
+        };
+        let mut options = Options::new(managers, auth, Trust::System);
+        options.max_api_rate = NonZeroU32::new(rate);
+        Cluster::new(&options, &Arc::new(Observers::new(Box::new(NoObserver)))).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn load_is_admitted_at_95_percent_of_each_managers_rate() {
+        for managers in [1, 3] {
+            let cluster = cluster(managers, 100);
+            let begun = Instant::now();
+            let mut admitted = vec![0; managers];
+            while begun.elapsed() < Duration::from_secs(2) {
+                let permit = cluster.admit(&[], None).await.unwrap();
+                let at = cluster
+                    .endpoints
+                    .iter()
+                    .position(|one| one.address() == permit.endpoint().address());
+                admitted[at.unwrap()] += 1;
+            }
+            assert!(
+                admitted.iter().all(|count| (190..=200).contains(count)),
+                "{admitted:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_calls_start_in_the_order_in_which_they_came() {
+        let cluster = Arc::new(cluster(1, 1));
+        drop(cluster.admit(&[], None).await.unwrap());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut waiting = tokio::task::JoinSet::new();
+        for number in 0..5 {
+            let (cluster, order) = (cluster.clone(), order.clone());
+            waiting.spawn(async move {
+                let permit = cluster.admit(&[], None).await.unwrap();
+                order.lock().unwrap().push(number);
+                drop(permit);
+            });
+        }
+        waiting.join_all().await;
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_manager_that_is_down_gets_calls_only_when_all_are() {
+        let cluster = cluster(2, 100);
+        let down = std::io::Error::other("gone");
+        cluster.endpoints[0].mark_down(&down);
+        for _ in 0..3 {
+            let permit = cluster.admit(&[], None).await.unwrap();
+            assert_eq!(permit.endpoint().address(), cluster.endpoints[1].address());
+        }
+        assert_eq!(cluster.status().health, ClusterHealth::Orange);
+        cluster.endpoints[1].mark_down(&down);
+        assert_eq!(cluster.status().health, ClusterHealth::Red);
+        assert!(cluster.admit(&[], None).await.is_ok());
+    }
+}
