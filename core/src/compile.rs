@@ -271,6 +271,7 @@ impl<'a> Context<'a> {
             mac: mac_of(place.address),
             groups: self.groups_of(id).into(),
             own_nat: matches!(egress, Some(EgressState::Ready(_))),
+            denies: default_denies(self.settings).map(|rule| isolation_digest(place.switch, &rule)),
             labels: workload.labels.clone(),
             name: workload
                 .origin

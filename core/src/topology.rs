@@ -172,6 +172,8 @@ pub struct Port {
     pub groups: Box<[GroupId]>,
     /// Its own translation must stand before it.
     pub own_nat: bool,
+    /// The keys of its switch's default denies, which must stand before it.
+    pub denies: [Digest; 2],
     /// Descriptive pairs for people.
     pub labels: Arc<[(Arc<str>, Arc<str>)]>,
     /// The platform's display name of the container.

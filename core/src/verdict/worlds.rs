@@ -228,6 +228,7 @@ fn port(w: &Workload, groups: Vec<GroupId>, switch: u16, address: Ipv4Addr) -> O
         mac: mac_of(address),
         groups: groups.into(),
         own_nat: false,
+        denies: [Digest(0), Digest(0)],
         labels: w.labels.clone(),
         name: "port".into(),
     })
