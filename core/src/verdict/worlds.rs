@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::{Oracle, PlatformRules};
-use crate::digest;
+use crate::digest::{self, Digest};
 use crate::id::{GroupId, Name, NodeId, PolicyId, ProjectId, WorkloadId};
 use crate::intent::{
     Action, AppliedTo, Direction, Fact, Origin, Peers, Policy, Rule, Tier, Workload, WorkloadEgress,
