@@ -109,7 +109,11 @@ fn asked(heard: &[Heard], decision: &Decision) -> Vec<Asked> {
     };
     let mut tiers: std::collections::BTreeMap<Tier, Asked> = Default::default();
     for h in heard.iter().filter(|h| h.tier <= last) {
-        let entry = tiers.entry(h.tier).or_insert(Asked { tier: h.tier, rules: 0, covering: 0 });
+        let entry = tiers.entry(h.tier).or_insert(Asked {
+            tier: h.tier,
+            rules: 0,
+            covering: 0,
+        });
         entry.rules += 1;
         entry.covering += usize::from(h.fit == Fit::Covers);
     }
@@ -124,7 +128,11 @@ fn nearest(heard: &[Heard]) -> Vec<Miss> {
         .collect();
     misses.sort_by_key(|h| (h.fit, &h.by.section, &h.by.rule));
     let told = misses.into_iter().take(MOST);
-    told.map(|h| Miss { fit: h.fit, rule: line(&h.by) }).collect()
+    told.map(|h| Miss {
+        fit: h.fit,
+        rule: line(&h.by),
+    })
+    .collect()
 }
 
 fn line(by: &Decider) -> RuleLine {
@@ -227,7 +235,11 @@ impl Hop {
 impl fmt::Display for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for asked in &self.asked {
-            let Asked { tier, rules, covering } = asked;
+            let Asked {
+                tier,
+                rules,
+                covering,
+            } = asked;
             let tier = format!("{tier:?}").to_lowercase();
             writeln!(f, "  {tier:<10} {rules} rules apply, {covering} cover it")?;
         }
@@ -240,7 +252,11 @@ impl fmt::Display for Hop {
                 Fit::OtherService => "other service",
                 Fit::OtherPeer | Fit::Covers => "other peer",
             };
-            writeln!(f, "  not covered ({why}): {} by {}", miss.rule.says, miss.rule.origin)?;
+            writeln!(
+                f,
+                "  not covered ({why}): {} by {}",
+                miss.rule.says, miss.rule.origin
+            )?;
         }
         Ok(())
     }

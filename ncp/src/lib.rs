@@ -1,1 +1,20 @@
-//! Skeleton.
+//! The controller: configuration, log, metrics, admin API and command line around the engine.
+//!
+//! ```text
+//!  ncp.ini ─▶ config ─┐
+//!                     ├─▶ cli ─▶ subcommands
+//!            logging ─┤
+//!              admin ◀┴ telemetry (snapshots)
+//! ```
+//!
+//! The binary `ncp` is one call of [`cli::main`]. Everything else is a library, so that tests and
+//! benchmarks use the same wiring as the program.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod logging;
+pub mod telemetry;
+
+#[cfg(test)]
+mod testing;

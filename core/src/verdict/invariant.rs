@@ -7,7 +7,9 @@ use crate::id::WorkloadId;
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Violation {
     /// Nothing decides at one end, not even a deny.
-    #[error("{flow}: no rule decides at the {side:?}; its switch's default denies must stand before the port")]
+    #[error(
+        "{flow}: no rule decides at the {side:?}; its switch's default denies must stand before the port"
+    )]
     Open {
         /// The flow.
         flow: Flow,

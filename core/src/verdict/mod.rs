@@ -18,7 +18,13 @@ mod split;
 mod view;
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod worlds;
 
 use std::fmt;
 use std::sync::Arc;
@@ -171,7 +177,9 @@ impl Verdict {
 
     /// The first side at which nothing decides.
     pub fn open(&self) -> Option<Side> {
-        Side::BOTH.into_iter().find(|side| *self.at(*side) == Decision::Open)
+        Side::BOTH
+            .into_iter()
+            .find(|side| *self.at(*side) == Decision::Open)
     }
 }
 
@@ -192,5 +200,12 @@ pub(crate) fn decide(heard: &[Heard], flow: &Flow) -> Decision {
 
 fn rank(h: &Heard) -> impl Ord + '_ {
     let rule = &h.by.rule;
-    (h.tier, rule.action == Action::Allow, !h.logs, &h.by.section, !rule.log, rule)
+    (
+        h.tier,
+        rule.action == Action::Allow,
+        !h.logs,
+        &h.by.section,
+        !rule.log,
+        rule,
+    )
 }

@@ -99,7 +99,7 @@ impl Oracle {
             },
             End::Address(address) => Peer {
                 workload: match address {
-                    IpAddr::V4(v4) => self.owners.get(v4),
+                    IpAddr::V4(v4) => self.owners.get(v4).filter(|id| self.workloads.contains_key(*id)),
                     IpAddr::V6(_) => None,
                 },
                 address: Some(*address),
@@ -108,7 +108,8 @@ impl Oracle {
     }
 
     fn is_container(&self, peer: &Peer<'_>) -> bool {
-        peer.workload.is_some() || peer.within(&self.platform.container_blocks)
+        let known = peer.workload.is_some_and(|id| self.workloads.contains_key(id));
+        known || peer.within(&self.platform.container_blocks)
     }
 
     fn is_peer(&self, peers: &Peers, other: &Peer<'_>) -> bool {
@@ -211,7 +212,10 @@ impl Judge for Oracle {
         let other = self.resolve(flow.end(side.other()));
         for h in &mut heard {
             let rule = &h.by.rule;
-            h.fit = Fit::of(self.is_peer(&rule.peers, &other), flow.packet.is_any(&rule.services));
+            h.fit = Fit::of(
+                self.is_peer(&rule.peers, &other),
+                flow.packet.is_any(&rule.services),
+            );
         }
         Ok(heard)
     }
@@ -233,6 +237,7 @@ struct Peer<'a> {
 
 impl Peer<'_> {
     fn within(&self, cidrs: &CidrSet) -> bool {
-        self.address.is_some_and(|a| cidrs.iter().any(|cidr| cidr.contains(a)))
+        self.address
+            .is_some_and(|a| cidrs.iter().any(|cidr| cidr.contains(a)))
     }
 }

@@ -33,7 +33,12 @@ pub struct Referent {
 }
 
 const fn row(of: Kind, to: &'static str, absence: Absence, effect: &'static str) -> Referent {
-    Referent { of, to, absence, effect }
+    Referent {
+        of,
+        to,
+        absence,
+        effect,
+    }
 }
 
 use Absence::{Denies, HoldsBack, PassesThrough};
@@ -76,7 +81,19 @@ mod tests {
         use Kind::*;
         let said: BTreeSet<Kind> = REFERENTS.iter().map(|r| r.of).collect();
         let all = [
-            Router, Subnet, Switch, Node, Pool, Port, Address, Nat, Group, Member, Union, UnionMember, Section,
+            Router,
+            Subnet,
+            Switch,
+            Node,
+            Pool,
+            Port,
+            Address,
+            Nat,
+            Group,
+            Member,
+            Union,
+            UnionMember,
+            Section,
             Rule,
         ];
         assert_eq!(said, BTreeSet::from(all));
@@ -84,9 +101,20 @@ mod tests {
 
     #[test]
     fn only_what_bears_on_no_verdict_passes_through() {
-        let passing: Vec<Kind> =
-            REFERENTS.iter().filter(|r| r.absence == Absence::PassesThrough).map(|r| r.of).collect();
-        let firewall = [Kind::Port, Kind::Group, Kind::Member, Kind::Union, Kind::UnionMember, Kind::Section, Kind::Rule];
+        let passing: Vec<Kind> = REFERENTS
+            .iter()
+            .filter(|r| r.absence == Absence::PassesThrough)
+            .map(|r| r.of)
+            .collect();
+        let firewall = [
+            Kind::Port,
+            Kind::Group,
+            Kind::Member,
+            Kind::Union,
+            Kind::UnionMember,
+            Kind::Section,
+            Kind::Rule,
+        ];
         assert!(!passing.iter().any(|kind| firewall.contains(kind)), "{passing:?}");
     }
 }

@@ -76,4 +76,3 @@ fn chunk_ports(service: &Service, most: usize) -> Vec<Service> {
         Service::Icmp4 { .. } | Service::Icmp6 { .. } | Service::Protocol(_) => vec![service.clone()],
     }
 }
-

@@ -1,0 +1,5 @@
+//! Tests of the NSX-T backend over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod manager;
+mod transport;

@@ -1,0 +1,53 @@
+//! The command line.
+//!
+//! One module a subcommand, each with its arguments and a `run` that returns an [`Exit`]. A
+//! subcommand appears in `Command` when it does what it says, not before.
+
+mod check;
+mod config;
+mod exit;
+
+pub use exit::Exit;
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where the guide mounts the file (R-NCP-09).
+const DEFAULT_FILE: &str = "/etc/nsx-ujo/ncp.ini";
+
+/// Container network controller.
+#[derive(Debug, Parser)]
+#[command(name = "ncp", version, arg_required_else_help = true, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read the configuration and say what is wrong with it
+    Check(check::Arguments),
+    /// Print what the configuration may say
+    Config(config::Arguments),
+}
+
+/// Which configuration to read.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// Configuration file
+    #[arg(long = "config", value_name = "FILE", env = "NCP_CONFIG", default_value = DEFAULT_FILE)]
+    path: PathBuf,
+}
+
+/// Runs the command that `arguments` (with the program's name first) ask for.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return exit::explain(&error),
+    };
+    match cli.command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+    }
+}

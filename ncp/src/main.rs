@@ -1,0 +1,7 @@
+//! The `ncp` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ncp::cli::main(std::env::args_os()).into()
+}
