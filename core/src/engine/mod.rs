@@ -75,6 +75,8 @@ pub struct Engine<D: Dialect> {
     choices: Choices,
     planner: Planner<D>,
     dirty: Dirty,
+    /// Everything is to be compiled again.
+    everything: bool,
     refused: FxHashMap<ObjectKey, Failure>,
     fence: Option<Fence>,
     writing: bool,
@@ -109,11 +111,12 @@ impl<D: Dialect> Engine<D> {
             removal_wait: settings.removal_wait,
             seed: settings.seed,
         };
-        let mut engine = Engine {
+        Engine {
             index: Index::new(dialect.members_are_rows()),
             choices: Choices::default(),
             planner: Planner::new(dialect.clone(), timing),
             dirty: Vec::new(),
+            everything: true,
             refused: FxHashMap::default(),
             fence: None,
             writing: true,
@@ -127,9 +130,7 @@ impl<D: Dialect> Engine<D> {
             clock: Time(0),
             settings,
             dialect,
-        };
-        engine.touch_platform();
-        engine
+        }
     }
 
     /// Never write, whatever is decided: for plans and for watching.
@@ -141,6 +142,10 @@ impl<D: Dialect> Engine<D> {
     pub fn feed(&mut self, event: Event, now: Time) {
         self.gates_moved |= matches!(event, Event::End { .. } | Event::Trust { .. });
         self.index.feed(event, now, &self.settings, &mut self.dirty);
+        if self.fence.is_none() {
+            // A leadership begins with everything; a standby keeps no list of its own.
+            self.dirty.clear();
+        }
     }
 
     /// Takes in a leadership gained, prolonged or lost.
@@ -152,6 +157,9 @@ impl<D: Dialect> Engine<D> {
             Some(f) if before != Some(f.epoch) => {
                 self.reads.clear();
                 self.planner.begin_inventory(f.epoch, &view);
+                self.choices.restart(now, &self.settings);
+                self.refused.clear();
+                self.everything = true;
                 self.next_drift = now + self.settings.drift_interval;
             }
             None if before.is_some() => {
@@ -309,6 +317,9 @@ impl<D: Dialect> Engine<D> {
     pub fn settled(&self) -> bool {
         self.planner.inventory_complete()
             && self.dirty.is_empty()
+            && !self.everything
+            && self.refused.is_empty()
+            && self.choices.waiting() == 0
             && self.planner.counts().unsettled == 0
             && self.planner.in_flight() == 0
     }

@@ -203,6 +203,12 @@ impl<D: Dialect> Planner<D> {
             .map(|(_, r)| (&r.key, r.want.as_ref().map(|w| w.fingerprint), &r.sight))
     }
 
+    /// The objects of which a row is wanted; some more than once.
+    pub(crate) fn wanted_objects(&self) -> impl Iterator<Item = &ObjectKey> {
+        let wanted = self.rows.iter().filter(|(_, r)| r.want.is_some());
+        wanted.map(|(_, r)| &r.key.object)
+    }
+
     /// Whether no row of the object stands, may stand, or is being made.
     pub(crate) fn stands_nowhere(&self, object: &ObjectKey) -> bool {
         self.rows
