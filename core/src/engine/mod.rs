@@ -151,6 +151,7 @@ impl<D: Dialect> Engine<D> {
     /// Takes in a leadership gained, prolonged or lost.
     pub fn lead(&mut self, fence: Option<Fence>, now: Time) {
         let before = self.fence.map(|f| f.epoch);
+        let lapsed = self.fence.is_some_and(|f| f.deadline <= now);
         self.fence = fence;
         let view = view!(self);
         match fence {
@@ -159,14 +160,17 @@ impl<D: Dialect> Engine<D> {
                 self.planner.begin_inventory(f.epoch, &view);
                 self.choices.restart(now, &self.settings);
                 self.refused.clear();
+                self.brake = Brake::default();
                 self.everything = true;
                 self.next_drift = now + self.settings.drift_interval;
             }
+            // What was held while the deadline was past may go again.
+            Some(_) => self.gates_moved |= lapsed,
             None if before.is_some() => {
                 self.reads.clear();
                 self.planner.doubt_flights(&view);
             }
-            _ => {}
+            None => {}
         }
     }
 
@@ -197,7 +201,7 @@ impl<D: Dialect> Engine<D> {
                 self.planner.swept(collection, items, next, whole, &view);
             }
             (
-                ReadRequest::Rows(_),
+                ReadRequest::Rows(asked),
                 ReadOutcome::Chunk {
                     items,
                     absent,
@@ -205,7 +209,9 @@ impl<D: Dialect> Engine<D> {
                     ..
                 },
             ) => {
-                self.planner.rows_read(items, absent, refused, now, &view);
+                let asked: Vec<_> = asked.into_iter().map(|a| a.key).collect();
+                self.planner
+                    .rows_read(&asked, items, absent, refused, now, &view);
             }
             (ReadRequest::Sweep(collection, cursor), ReadOutcome::Failed(failure)) => {
                 self.planner.sweep_failed(collection, cursor);
@@ -243,6 +249,7 @@ impl<D: Dialect> Engine<D> {
             return;
         }
         let Some(fence) = self.fence else { return };
+        let may_write = self.writing && now < fence.deadline;
         loop {
             // Reads and writes take turns, so that neither starves the other.
             if effects.len() < credits
@@ -250,15 +257,14 @@ impl<D: Dialect> Engine<D> {
             {
                 effects.push(self.reading(request));
             }
-            if effects.len() >= credits || !self.writing || now >= fence.deadline {
+            if effects.len() >= credits {
                 return;
             }
             let view = view!(self);
-            let batches = self.planner.next_batches(now, &view);
-            let none = batches.is_empty();
-            effects.extend(batches.into_iter().map(|batch| Effect::Write(batch, fence)));
-            if none && !self.planner.has_reads() {
-                return;
+            match self.planner.next_batch(now, may_write, &view) {
+                Some(batch) => effects.push(Effect::Write(batch, fence)),
+                None if !self.planner.has_reads() => return,
+                None => {}
             }
         }
     }
@@ -275,7 +281,8 @@ impl<D: Dialect> Engine<D> {
         if now < self.far_end.paused_until {
             return Some(self.far_end.paused_until);
         }
-        let times = [self.planner.wake(), Some(self.next_tidy), Some(self.next_drift)];
+        let planner = self.planner.wake().filter(|_| self.planner.inventory_complete());
+        let times = [planner, Some(self.next_tidy), Some(self.next_drift)];
         times.into_iter().flatten().min()
     }
 

@@ -265,6 +265,10 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn satisfied(&self, key: &RowKey<D::Part>, needs: Needs) -> bool {
+        let row = self.rows.find(key).and_then(|id| self.rows.get(id));
+        if row.is_some_and(|r| r.leaving) {
+            return false;
+        }
         match needs {
             Needs::Handle => self.handle(key).is_some(),
             Needs::Cidr => self.attributes(key).is_some_and(|a| a.cidr.is_some()),
