@@ -142,11 +142,13 @@ impl Choices {
         kept.map(|(address, _)| address)
     }
 
-    /// Keeps an address that has no user, for a while and once.
-    pub fn linger(&mut self, address: &EgressAddress, until: Time) {
-        self.lingering
-            .entry(address.clone())
-            .or_insert(Linger::Until(until));
+    /// Keeps an address that has no user, for a while and once; `true` if that is news.
+    pub fn linger(&mut self, address: &EgressAddress, until: Time) -> bool {
+        let news = !self.lingering.contains_key(address);
+        if news {
+            self.lingering.insert(address.clone(), Linger::Until(until));
+        }
+        news
     }
 
     /// An address has users again, or is gone.
