@@ -98,6 +98,8 @@ pub struct Choices {
     projects: FxHashMap<ProjectId, ProjectChoice>,
     vlans: FxHashMap<NodeId, Taken>,
     ports: FxHashMap<WorkloadId, Placed>,
+    /// Places chosen under an earlier leadership, taken again if nobody has them.
+    former: FxHashMap<WorkloadId, PortChoice>,
     egress: FxHashMap<EgressAddress, EgressState>,
     /// Addresses whose last user is gone.
     lingering: FxHashMap<EgressAddress, Linger>,
@@ -196,6 +198,15 @@ impl Choices {
         if self.stays(workload, now, settings) {
             return Placing::default();
         }
+        if let Some(choice) = self.former.remove(&workload.id)
+            && self.may_take_again(&choice, workload, settings)
+        {
+            self.take(&workload.id, choice, false);
+            return Placing {
+                placed: true,
+                ..Placing::default()
+            };
+        }
         let key = digest::of(&(settings.seed, &workload.id)).0;
         let project = self.projects.entry(workload.project.clone()).or_default();
         let Some((switch, address, revived)) = project.free_address(key, now) else {
@@ -272,6 +283,7 @@ impl Choices {
         project.take(workload, choice.switch, choice.address);
         self.waiting.remove(workload);
         self.without_vlan.remove(workload);
+        self.former.remove(workload);
         self.ports.insert(workload.clone(), Placed { choice, stood });
     }
 
@@ -306,6 +318,15 @@ impl Choices {
         self.activate(&choice.project.clone());
         self.take(workload, choice, true);
         true
+    }
+
+    fn may_take_again(&self, choice: &PortChoice, workload: &Workload, settings: &Settings) -> bool {
+        let project = self.projects.get(&choice.project);
+        let subnet = project.and_then(|p| p.subnet(choice.switch));
+        choice.node == workload.node
+            && choice.project == workload.project
+            && subnet.is_some_and(|s| s.wanted() && s.cidr().is_some())
+            && self.may_take(choice, settings)
     }
 
     fn may_take(&self, choice: &PortChoice, settings: &Settings) -> bool {
@@ -422,7 +443,11 @@ impl Choices {
         for project in self.projects.values_mut() {
             project.restart(now, settings);
         }
-        self.ports.clear();
+        if !self.ports.is_empty() {
+            self.former.clear();
+        }
+        let ports = self.ports.drain();
+        self.former.extend(ports.map(|(workload, placed)| (workload, placed.choice)));
         self.egress.clear();
         self.lingering.clear();
         self.waiting.clear();

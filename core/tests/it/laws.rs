@@ -81,13 +81,13 @@ fn act(sim: &mut Sim, act: &Act) {
     }
 }
 
-/// `NCP_CORE_CASES` multiplies how many histories are tried.
+/// `PROPTEST_CASES` (256 if not set) scales how many histories are tried.
 pub fn cases(usual: u32) -> ProptestConfig {
-    let times = option_env!("NCP_CORE_CASES").and_then(|t| t.parse().ok()).unwrap_or(1);
+    let config = ProptestConfig::default();
     ProptestConfig {
-        cases: usual * times,
+        cases: (usual * config.cases / 256).max(1),
         max_shrink_iters: 3_000,
-        ..ProptestConfig::default()
+        ..config
     }
 }
 

@@ -371,7 +371,15 @@ impl Sim {
     /// No port moves while its place is valid.
     fn note_places(&mut self) {
         let mut places = BTreeMap::new();
+        let mut count: BTreeMap<&ObjectKey, usize> = BTreeMap::new();
+        for (_, key, _) in self.world.ours() {
+            *count.entry(&key.object).or_default() += 1;
+        }
         for object in self.world.objects() {
+            // Of two that a lost answer left, either may be shown.
+            if count[&object.key()] > 1 {
+                continue;
+            }
             if let Object::Port(port) = &object {
                 let place = (port.vlan, port.address);
                 let before = self.places.get(&object.key());

@@ -259,7 +259,7 @@ impl Dialect for Toy {
         seen: Option<&Seen<Toy>>,
         resolve: &dyn Resolve<Toy>,
     ) -> Change<Toy> {
-        let fixed = matches!(key.object.kind(), Kind::Nat | Kind::Address | Kind::Member);
+        let fixed = matches!(key.object.kind(), Kind::Nat | Kind::Member);
         if seen.is_some() && fixed && !self.closed() {
             return Change::Replace;
         }
