@@ -33,7 +33,8 @@ pub enum Blocked<P> {
     On(Vec<RowKey<P>>),
     /// Rows that still refer to it; how many.
     Users(u32),
-    /// A point in time: back-off after a failure, or a removal that lets additions take effect.
+    /// A point in time: back-off after a failure, or what takes something from a flow and lets additions
+    /// take effect.
     Until(Time),
     /// A gate.
     Gate(Gate),
@@ -98,8 +99,8 @@ impl<D: Dialect> Planner<D> {
             (_, Sight::Present(..)) if let Some(twin) = twin => {
                 self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)))
             }
-            (Some(_), Sight::Absent) => self.ensure(row, None, source, riding),
-            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), source, riding) {
+            (Some(_), Sight::Absent) => self.ensure(row, None, now, source, riding),
+            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), now, source, riding) {
                 Decision::Step(..) if *epoch < self.epoch => Decision::Read,
                 decision => decision,
             },
@@ -111,6 +112,7 @@ impl<D: Dialect> Planner<D> {
         &self,
         row: &Row<D>,
         seen: Option<&Seen<D>>,
+        now: Time,
         source: &impl Source<D>,
         riding: Option<RowId>,
     ) -> Decision<D> {
@@ -125,6 +127,12 @@ impl<D: Dialect> Planner<D> {
             && self.dialect.digest(&value, self) == Some(seen.digest)
         {
             return Decision::Settled;
+        }
+        if seen.is_some()
+            && Self::bears(row.key.object.kind())
+            && let Some(at) = self.after(self.counts.additions, row, now)
+        {
+            return Decision::Blocked(Blocked::Until(at));
         }
         match self.dialect.ensure(&row.key, &value, seen, self) {
             Change::Op(op) => self.in_lane(row, Decision::Step(Verb::Ensure, op)),
@@ -169,8 +177,9 @@ impl<D: Dialect> Planner<D> {
         if epoch < self.epoch {
             return Decision::Read;
         }
+        let others = self.counts.additions + self.counts.changes;
         if Self::is_firewall(kind)
-            && let Some(at) = self.removal_at(row, now)
+            && let Some(at) = self.after(others, row, now)
         {
             return Decision::Blocked(Blocked::Until(at));
         }
@@ -180,11 +189,12 @@ impl<D: Dialect> Planner<D> {
         )
     }
 
-    /// When a firewall removal may go, if not now: after the additions of the same change have taken
-    /// effect, or a bound has passed, so that a flow allowed before and after is allowed between.
-    fn removal_at(&self, row: &Row<D>, now: Time) -> Option<Time> {
-        let bound = row.removal_due.unwrap_or(now) + self.timing.removal_wait;
-        let at = match self.counts.additions {
+    /// When what may take something from a flow may go, if not now: after `others` of the same change
+    /// have taken effect, or a bound has passed. Additions go first, then changes of what stands, then
+    /// removals, so that a flow allowed before and after is allowed between.
+    fn after(&self, others: usize, row: &Row<D>, now: Time) -> Option<Time> {
+        let bound = row.due.unwrap_or(now) + self.timing.removal_wait;
+        let at = match others {
             0 => bound.min(self.last_addition + self.timing.settle),
             _ => bound,
         };

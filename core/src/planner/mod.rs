@@ -90,12 +90,15 @@ pub struct Planner<D: Dialect> {
     twins: FxHashMap<RowId, Vec<Seen<D>>>,
     timers: BinaryHeap<Reverse<(Time, RowId)>>,
     gated: Vec<RowId>,
-    removals: Vec<RowId>,
+    /// What waits for additions and changes to take effect.
+    after_additions: Vec<RowId>,
+    additions_over: bool,
     news: VecDeque<News<D::Part>>,
     inventory: Inventory<D>,
     epoch: u64,
     next_step: u64,
     counts: Counts,
+    routers_retiring: FxHashMap<ObjectKey, usize>,
     last_addition: Time,
     timing: Timing,
 }
@@ -121,6 +124,8 @@ pub struct Counts {
     pub unsettled: usize,
     /// Firewall rows that are wanted and do not stand yet.
     pub additions: usize,
+    /// Firewall rows and ports that stand and are not as wanted.
+    pub changes: usize,
     /// Ports that stand.
     pub ports: usize,
     /// Ports that stand and are not wanted.
@@ -142,12 +147,14 @@ impl<D: Dialect> Planner<D> {
             twins: FxHashMap::default(),
             timers: BinaryHeap::new(),
             gated: Vec::new(),
-            removals: Vec::new(),
+            after_additions: Vec::new(),
+            additions_over: false,
             news: VecDeque::new(),
             inventory: Inventory::default(),
             epoch: 0,
             next_step: 0,
             counts: Counts::default(),
+            routers_retiring: FxHashMap::default(),
             last_addition: Time(0),
             timing,
         }
@@ -238,6 +245,11 @@ impl<D: Dialect> Planner<D> {
         let class = queue::class(&row.key.object, row.want.is_some());
         let share = source.share(&row.key.object);
         self.queues.push(class, share, id);
+    }
+
+    /// Whether a change of such a row may take something from a flow: a port bears marks of groups.
+    fn bears(kind: Kind) -> bool {
+        kind == Kind::Port || Self::is_firewall(kind)
     }
 
     fn is_firewall(kind: Kind) -> bool {

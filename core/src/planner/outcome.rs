@@ -226,7 +226,7 @@ impl<D: Dialect> Planner<D> {
             row.sight = Sight::Absent;
             row.known = None;
             row.settled = false;
-            row.removal_due = None;
+            row.due = None;
         });
         if stood {
             self.news.push_back(News::Gone(key));
