@@ -1,7 +1,7 @@
 //! What is wanted: taking in the rows of an object, and the references between rows.
 
 use super::rows::{RowId, Want};
-use super::{Planner, Sight, Source};
+use super::{News, Planner, Sight, Source};
 use crate::dialect::{Dialect, RowKey};
 use crate::topology::{Kind, ObjectKey};
 
@@ -137,6 +137,10 @@ impl<D: Dialect> Planner<D> {
             && !row.flight
             && !row.reading;
         if idle {
+            if row.key.object.kind() == Kind::Port {
+                // It may never have stood; its place is free all the same.
+                self.news.push_back(News::Gone(row.key.clone()));
+            }
             self.recount(id, |row| row.settled = true);
             self.twins.remove(&id);
             self.rows.drop_row(id);

@@ -137,19 +137,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn dbg() {
-    use ncp_core::intent::{Fact, FactKey};
-    let w8 = || Fact::Workload(facts::workload(8));
-    let acts = [Act::List(0), Act::Run(322), Act::Change(Change::Say(w8())), Act::Run(257), Act::NewNode(0),
-      Act::Change(Change::Say(facts::policy(0,0,&[]))), Act::Change(Change::Say(facts::node(0))), Act::ChangeBadly(Change::Unsay(FactKey::Workload(facts::workload_id(8)))), Act::Depart(8)];
-    for style in STYLES {
-        let mut sim = live(style, 11125099205789792104, Faults { delay: 50, ..Faults::default() }, &acts);
-        sim.record = Some(vec![]);
-        sim.quiesce();
-        if !sim.engine.settled() { for l in sim.record.take().unwrap().iter().take(40) { println!("{}", &l[..l.len().min(500)]); } 
-        for (h, k, i) in sim.world.ours() { println!("{h:?} {k} {:?}", i.refs); }
-        println!("{}", sim.engine.plan(sim.now)); panic!(); }
-    }
-}
