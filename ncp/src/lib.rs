@@ -13,6 +13,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod driver;
 pub mod logging;
 pub mod telemetry;
 
