@@ -131,15 +131,7 @@ impl<'a> Context<'a> {
 
     /// The address that the project's traffic is translated to.
     pub fn project_address(&self, project: &ProjectId) -> Option<EgressAddress> {
-        let pool = match self.project_egress(project) {
-            ProjectEgress::Routed => return None,
-            ProjectEgress::Translated => None,
-            ProjectEgress::Pool(pool) => Some(pool),
-        };
-        Some(EgressAddress {
-            owner: EgressOwner::Project(project.clone()),
-            pool,
-        })
+        project_address(project, &self.project_egress(project))
     }
 
     fn router(&self, project: &ProjectId) -> Compiled {
@@ -213,8 +205,8 @@ impl<'a> Context<'a> {
                 self.project_wanted(p) && self.project_address(p).as_ref() == Some(address)
             }
             EgressOwner::Group(..) => {
-                self.index.derived().egress_users(address).next().is_some()
-                    || self.choices.egress_kept(address).is_some()
+                let used = self.index.derived().egress_users(address).next().is_some();
+                (used && self.settings.translate) || self.choices.egress_kept(address).is_some()
             }
         }
     }
@@ -222,10 +214,6 @@ impl<'a> Context<'a> {
     fn pool_lingers(&self, pool: &crate::id::PoolName) -> bool {
         let named = |a: &EgressAddress| a.pool.as_ref() == Some(pool);
         self.choices.egress_lingering().any(named)
-            || self
-                .index
-                .projects()
-                .any(|p| p.egress == ProjectEgress::Pool(pool.clone()))
     }
 
     fn egress_of(&self, workload: &WorkloadEgress) -> Option<EgressState> {
@@ -392,6 +380,17 @@ impl<'a> Context<'a> {
                 Some((rule, Applied::Switch(project.clone(), n)))
             })
     }
+}
+
+/// The address that a project with this egress is translated to.
+pub fn project_address(project: &ProjectId, egress: &ProjectEgress) -> Option<EgressAddress> {
+    let pool = match egress {
+        ProjectEgress::Routed => return None,
+        ProjectEgress::Translated => None,
+        ProjectEgress::Pool(pool) => Some(pool.clone()),
+    };
+    let owner = EgressOwner::Project(project.clone());
+    Some(EgressAddress { owner, pool })
 }
 
 /// What a switch refuses that nothing above admitted: both directions, both families.

@@ -90,7 +90,8 @@ pub enum Event {
         generation: u64,
     },
     /// Whether absence in this scope means anything now (a stale domain, a source that is down: no).
-    /// A scope is trusted from its first `End` on, until this says otherwise.
+    /// A scope is trusted from its first `End` on, until this says otherwise. An `End` in a scope that
+    /// is not trusted sweeps nothing, so trust is given back before the `End` that it is meant for.
     Trust {
         /// The scope.
         scope: Scope,

@@ -172,12 +172,20 @@ pub struct Port {
     pub groups: Box<[GroupId]>,
     /// Its own translation must stand before it.
     pub own_nat: bool,
-    /// The keys of its switch's default denies, which must stand before it.
+    /// The default denies of its switch, which must stand before it (see [`Port::deny_keys`]).
     pub denies: [Digest; 2],
     /// Descriptive pairs for people.
     pub labels: Arc<[(Arc<str>, Arc<str>)]>,
     /// The platform's display name of the container.
     pub name: Arc<str>,
+}
+
+impl Port {
+    /// The keys of the rules without which nothing would deny: they stand before the port does.
+    pub fn deny_keys(&self) -> [ObjectKey; 2] {
+        let section = SectionKey::Isolation(self.project.clone());
+        self.denies.map(|digest| ObjectKey::Rule(section.clone(), digest))
+    }
 }
 
 /// The translation of a subnet.

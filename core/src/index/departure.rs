@@ -27,24 +27,26 @@ impl Index {
     }
 
     pub(super) fn depart(&mut self, id: &WorkloadId, now: Time, settings: &Settings, dirty: &mut Dirty) {
-        if settings.departure.listings == 0 {
+        let Some(held) = self.workloads.get_mut(id) else {
+            return;
+        };
+        held.value.departing.get_or_insert(Departing {
+            listings: 0,
+            last: now,
+        });
+        if settings.departure.listings == 0 || held.value.departed {
             self.drop_workload(id, dirty);
-        } else if let Some(held) = self.workloads.get_mut(id) {
-            held.value.departing.get_or_insert(Departing {
-                listings: 0,
-                last: now,
-            });
         }
     }
 
     pub(super) fn departed(&mut self, id: &WorkloadId, dirty: &mut Dirty) {
         // While the record stands the platform may be about to restart the container under the same
         // handle; the record's own end decides then.
-        if self
-            .workloads
-            .get(id)
-            .is_some_and(|h| h.value.departing.is_some())
-        {
+        let Some(held) = self.workloads.get_mut(id) else {
+            return;
+        };
+        held.value.departed = true;
+        if held.value.departing.is_some() {
             self.drop_workload(id, dirty);
         }
     }

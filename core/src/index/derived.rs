@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Dirty;
+use crate::compile::{HELD_GROUP, project_address};
 use crate::digest::Digest;
 use crate::id::{GroupId, NodeId, PoolName, ProjectId, WorkloadId};
-use crate::intent::{EgressAddress, Peers, Policy, Rule, Workload, WorkloadEgress};
+use crate::intent::{
+    AppliedTo, EgressAddress, Peers, Policy, Project, ProjectEgress, Rule, Workload, WorkloadEgress,
+};
 use crate::topology::{ObjectKey, SectionKey};
 
 /// A policy with its rules keyed by digest.
@@ -76,10 +79,6 @@ impl Derived {
         }
     }
 
-    pub(super) fn projects(&self) -> impl Iterator<Item = &ProjectId> {
-        self.by_project.keys()
-    }
-
     pub(super) fn node_load(&self, node: &NodeId) -> u32 {
         self.node_load.get(node).copied().unwrap_or(0)
     }
@@ -107,12 +106,12 @@ impl Derived {
         self.egress.keys()
     }
 
-    /// The pools that containers name.
+    /// The pools that containers and tenants name.
     pub fn pools(&self) -> impl Iterator<Item = &PoolName> {
         self.pools.keys()
     }
 
-    /// Whether a container names the pool.
+    /// Whether a container or tenant names the pool.
     pub fn pool_used(&self, pool: &PoolName) -> bool {
         self.pools.contains_key(pool)
     }
@@ -158,6 +157,9 @@ impl Derived {
         if self.members.is_some() {
             let member = |g: &GroupId| ObjectKey::Member(g.clone(), workload.id.clone());
             dirty.extend(workload.groups.iter().filter(|g| self.group_used(g)).map(member));
+            if workload.egress != WorkloadEgress::Project {
+                dirty.push(member(&GroupId::new(HELD_GROUP)));
+            }
         }
     }
 
@@ -178,16 +180,40 @@ impl Derived {
             }
             users.insert(w.id.clone());
             if let Some(pool) = &address.pool {
-                *self.pools.entry(pool.clone()).or_insert_with(|| {
-                    dirty.push(ObjectKey::Pool(pool.clone()));
-                    0
-                }) += 1;
+                self.count_pool(pool, dirty);
             }
         }
         if let Some(members) = &mut self.members {
             for group in &w.groups {
                 members.entry(group.clone()).or_default().insert(w.id.clone());
             }
+        }
+    }
+
+    fn count_pool(&mut self, pool: &PoolName, dirty: &mut Dirty) {
+        *self.pools.entry(pool.clone()).or_insert_with(|| {
+            dirty.push(ObjectKey::Pool(pool.clone()));
+            0
+        }) += 1;
+    }
+
+    pub(super) fn project_changed(
+        &mut self,
+        old: Option<&Project>,
+        new: Option<&Project>,
+        dirty: &mut Dirty,
+    ) {
+        if let Some(ProjectEgress::Pool(pool)) = new.map(|p| &p.egress) {
+            self.count_pool(pool, dirty);
+        }
+        if let Some(ProjectEgress::Pool(pool)) = old.map(|p| &p.egress)
+            && release(&mut self.pools, pool)
+        {
+            dirty.push(ObjectKey::Pool(pool.clone()));
+        }
+        for project in [old, new].into_iter().flatten() {
+            dirty.push(ObjectKey::Router(project.id.clone()));
+            dirty.extend(project_address(&project.id, &project.egress).map(ObjectKey::Address));
         }
     }
 
@@ -249,7 +275,7 @@ impl Derived {
         for digest in before.symmetric_difference(&after) {
             dirty.push(ObjectKey::Rule(section.clone(), *digest));
         }
-        let (before, after) = (applied_set(old), applied_set(new));
+        let (before, after) = (union_set(old), union_set(new));
         for group in before.symmetric_difference(&after) {
             dirty.push(ObjectKey::UnionMember(id.clone(), (*group).clone()));
         }
@@ -285,11 +311,12 @@ fn rule_set(entry: Option<&PolicyEntry>) -> BTreeSet<Digest> {
     entry.into_iter().flat_map(PolicyEntry::digests).collect()
 }
 
-fn applied_set(entry: Option<&PolicyEntry>) -> BTreeSet<&GroupId> {
-    entry
-        .into_iter()
-        .flat_map(|e| e.policy.applied_to.groups())
-        .collect()
+/// The groups in a policy's union; a policy applied to one group has none.
+fn union_set(entry: Option<&PolicyEntry>) -> BTreeSet<&GroupId> {
+    match entry.map(|e| &e.policy.applied_to) {
+        Some(AppliedTo::Groups(groups)) => groups.iter().collect(),
+        Some(AppliedTo::Group(_)) | None => BTreeSet::new(),
+    }
 }
 
 /// Counts one less; `true` if that was the last.

@@ -15,9 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::event::Event;
 use crate::id::{GroupId, NodeId, PolicyId, ProjectId, WorkloadId};
-use crate::intent::{
-    Defect, EgressAddress, EgressOwner, Fact, FactKey, Node, Origin, Project, ProjectEgress, Workload,
-};
+use crate::intent::{Defect, Fact, FactKey, Node, Origin, Project, Workload};
 use crate::settings::Settings;
 use crate::time::Time;
 use crate::topology::ObjectKey;
@@ -55,6 +53,8 @@ struct Held<T> {
 struct WorkloadEntry {
     workload: Workload,
     departing: Option<Departing>,
+    /// The node has said that the container is gone.
+    departed: bool,
 }
 
 impl Index {
@@ -82,9 +82,7 @@ impl Index {
             Event::End { scope, generation } => self.end(&scope, generation, now, settings, dirty),
             Event::Trust { scope, trusted } => {
                 let id = self.scopes.id(&scope);
-                if self.scopes.trust(id, trusted) {
-                    self.touch_unowned_projects(dirty);
-                }
+                self.scopes.trust(id, trusted);
             }
             Event::Departed { workload } => self.departed(&workload, dirty),
             Event::Report { origin, defects } => {
@@ -120,6 +118,11 @@ impl Index {
     /// All policies.
     pub fn policies(&self) -> impl Iterator<Item = &PolicyEntry> {
         self.policies.values().map(|h| &h.value)
+    }
+
+    /// The machine, if a source named it.
+    pub fn node(&self, id: &NodeId) -> Option<&Node> {
+        self.nodes.get(id).map(|h| &h.value)
     }
 
     /// All tenants that a source named.
@@ -222,19 +225,12 @@ impl Index {
             if held.value == project {
                 return;
             }
-            if held.value.egress != project.egress {
-                dirty.extend(egress_keys(&held.value).into_iter().chain(egress_keys(&project)));
-            }
         }
-        dirty.push(ObjectKey::Router(project.id.clone()));
-        self.projects.insert(
-            project.id.clone(),
-            Held {
-                value: project,
-                scope,
-                mark,
-            },
-        );
+        let id = project.id.clone();
+        let value = project.clone();
+        let old = self.projects.insert(id, Held { value, scope, mark });
+        let old = old.map(|held| held.value);
+        self.derived.project_changed(old.as_ref(), Some(&project), dirty);
     }
 
     fn upsert_workload(&mut self, scope: ScopeId, mark: u64, workload: Workload, dirty: &mut Dirty) {
@@ -247,6 +243,7 @@ impl Index {
                 if held.value.workload == workload {
                     return;
                 }
+                held.value.departed = false;
                 Some(std::mem::replace(&mut held.value.workload, workload.clone()))
             }
         };
@@ -257,6 +254,7 @@ impl Index {
             let value = WorkloadEntry {
                 workload,
                 departing: None,
+                departed: false,
             };
             self.workloads.insert(id, Held { value, scope, mark });
         }
@@ -269,8 +267,9 @@ impl Index {
                 dirty.push(ObjectKey::Node(id.clone()));
             }
             FactKey::Project(id) if self.projects.get(id).is_some_and(|h| h.scope == scope) => {
-                self.projects.remove(id);
-                dirty.push(ObjectKey::Router(id.clone()));
+                if let Some(held) = self.projects.remove(id) {
+                    self.derived.project_changed(Some(&held.value), None, dirty);
+                }
             }
             FactKey::Policy(id) if self.policies.get(id).is_some_and(|h| h.scope == scope) => {
                 if let Some(held) = self.policies.remove(id) {
@@ -283,21 +282,4 @@ impl Index {
             _ => {}
         }
     }
-
-    fn touch_unowned_projects(&self, dirty: &mut Dirty) {
-        // Whether a tenant that no source names is deleted or just not listed yet depends on trust.
-        dirty.extend(self.derived.projects().map(|p| ObjectKey::Router(p.clone())));
-    }
-}
-
-/// The translated address and the pool that a tenant's egress setting names.
-fn egress_keys(project: &Project) -> Vec<ObjectKey> {
-    let pool = match &project.egress {
-        ProjectEgress::Pool(pool) => Some(pool.clone()),
-        ProjectEgress::Translated | ProjectEgress::Routed => None,
-    };
-    let owner = EgressOwner::Project(project.id.clone());
-    let mut keys: Vec<ObjectKey> = pool.clone().into_iter().map(ObjectKey::Pool).collect();
-    keys.push(ObjectKey::Address(EgressAddress { owner, pool }));
-    keys
 }

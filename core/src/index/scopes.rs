@@ -82,10 +82,8 @@ impl Scopes {
         state.open.unwrap_or(state.last)
     }
 
-    /// Returns whether that changed anything.
-    pub(super) fn trust(&mut self, id: ScopeId, trusted: bool) -> bool {
-        let state = &mut self.states[usize::from(id)];
-        std::mem::replace(&mut state.trusted, trusted) != trusted
+    pub(super) fn trust(&mut self, id: ScopeId, trusted: bool) {
+        self.states[usize::from(id)].trusted = trusted;
     }
 
     fn known(&self, scope: &Scope) -> Option<&State> {
@@ -94,11 +92,13 @@ impl Scopes {
 }
 
 impl Index {
-    /// Whether absence among all of `expected`'s scopes of this kind means anything now; names the
-    /// first one that stands in the way.
+    /// Whether absence among all scopes of this kind, `expected` or heard of, means anything now; names
+    /// the first one that stands in the way.
     pub fn trusted(&self, expected: &[Scope], kind: ScopeKind) -> Result<(), Scope> {
+        let heard_of = self.scopes.states.iter().map(|s| &s.scope);
         let good = |scope: &Scope| self.scopes.known(scope).is_some_and(|s| s.complete && s.trusted);
-        match expected.iter().filter(|s| s.kind == kind).find(|s| !good(s)) {
+        let mut scopes = expected.iter().chain(heard_of).filter(|s| s.kind == kind);
+        match scopes.find(|s| !good(s)) {
             Some(scope) => Err(scope.clone()),
             None => Ok(()),
         }
@@ -143,8 +143,11 @@ impl Index {
             return; // A listing that a later one abandoned.
         }
         state.open = None;
+        if !state.trusted {
+            return; // What it lacks means nothing.
+        }
         state.last = generation;
-        let first = !std::mem::replace(&mut state.complete, true);
+        state.complete = true;
         state.ended = now;
         let (missing, total) = self.unmentioned(id, scope.kind, generation);
         if self.scopes.states[usize::from(id)].admits(&missing, total, &settings.brakes) {
@@ -153,9 +156,6 @@ impl Index {
             }
         }
         self.count_departures(id, now, settings, dirty);
-        if first {
-            self.touch_unowned_projects(dirty);
-        }
     }
 
     fn unmentioned(&self, id: ScopeId, kind: ScopeKind, generation: u64) -> (Vec<FactKey>, usize) {
