@@ -89,14 +89,15 @@ impl<D: Dialect> Planner<D> {
             return Decision::Blocked(Blocked::Until(retry.at));
         }
         let looked_for = self.dialect.looked_for(&row.key);
-        if let Some(twin) = self.twins.get(&id).and_then(|t| t.first()) {
-            return self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)));
-        }
+        let twin = self.twins.get(&id).and_then(|t| t.first());
         match (&row.want, &row.sight) {
             (_, Sight::Uncertain) | (Some(_), Sight::Unread) => Decision::Read,
             (None, Sight::Absent | Sight::Unread) => Decision::Settled,
             (Some(_), Sight::Present(..)) | (None, Sight::Present(..)) if looked_for => Decision::Settled,
             (Some(_), Sight::Absent) if looked_for => Decision::Read,
+            (_, Sight::Present(..)) if let Some(twin) = twin => {
+                self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)))
+            }
             (Some(_), Sight::Absent) => self.ensure(row, None, source, riding),
             (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), source, riding) {
                 Decision::Step(..) if *epoch < self.epoch => Decision::Read,

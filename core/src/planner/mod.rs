@@ -203,6 +203,12 @@ impl<D: Dialect> Planner<D> {
             .map(|(_, r)| (&r.key, r.want.as_ref().map(|w| w.fingerprint), &r.sight))
     }
 
+    /// The objects of which a row is wanted; some more than once.
+    pub(crate) fn wanted_objects(&self) -> impl Iterator<Item = &ObjectKey> {
+        let wanted = self.rows.iter().filter(|(_, r)| r.want.is_some());
+        wanted.map(|(_, r)| &r.key.object)
+    }
+
     /// Whether no row of the object stands, may stand, or is being made.
     pub(crate) fn stands_nowhere(&self, object: &ObjectKey) -> bool {
         self.rows
@@ -259,6 +265,10 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn satisfied(&self, key: &RowKey<D::Part>, needs: Needs) -> bool {
+        let row = self.rows.find(key).and_then(|id| self.rows.get(id));
+        if row.is_some_and(|r| r.leaving) {
+            return false;
+        }
         match needs {
             Needs::Handle => self.handle(key).is_some(),
             Needs::Cidr => self.attributes(key).is_some_and(|a| a.cidr.is_some()),
