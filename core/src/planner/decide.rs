@@ -114,6 +114,11 @@ impl<D: Dialect> Planner<D> {
         source: &impl Source<D>,
         riding: Option<RowId>,
     ) -> Decision<D> {
+        // Cheaper than saying the row: what it refers to must stand.
+        let absent = self.absent(row, riding);
+        if !absent.is_empty() {
+            return Decision::Blocked(Blocked::On(absent));
+        }
         let Some(value) = source.row(&row.key) else {
             return Decision::Blocked(Blocked::Unsaid);
         };
@@ -138,6 +143,13 @@ impl<D: Dialect> Planner<D> {
                 None => Decision::Blocked(Blocked::Unsaid),
             },
         }
+    }
+
+    fn absent(&self, row: &Row<D>, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
+        let others = row.want_refs.iter().filter(|id| Some(**id) != riding);
+        let rows = others.filter_map(|id| self.rows.get(*id));
+        let absent = rows.filter(|r| !matches!(r.sight, Sight::Present(..)));
+        absent.map(|r| r.key.clone()).collect()
     }
 
     fn missing(&self, value: &D::Row, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {

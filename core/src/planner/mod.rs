@@ -112,6 +112,8 @@ struct Flight {
     lane: Option<ObjectKey>,
     verb: Verb,
     twin: bool,
+    /// As what it was wanted when this began.
+    fingerprint: Option<Digest>,
 }
 
 /// Counts that status, brakes and gates read.

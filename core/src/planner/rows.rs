@@ -38,6 +38,8 @@ pub(super) struct Row<D: Dialect> {
     pub(super) known: Option<Box<Known<D>>>,
     pub(super) queued: bool,
     pub(super) flight: bool,
+    /// What it refers to changed while its operation was under way.
+    pub(super) moved: bool,
     /// Its removal is under way: nothing may come to rely on it.
     pub(super) leaving: bool,
     pub(super) reading: bool,
@@ -143,6 +145,7 @@ impl<D: Dialect> Rows<D> {
             known: None,
             queued: false,
             flight: false,
+            moved: false,
             leaving: false,
             reading: false,
             settled: true,
