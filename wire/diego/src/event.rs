@@ -127,6 +127,7 @@ impl BbsEvent {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::sse::Decoder;

@@ -112,6 +112,7 @@ impl ActualLrp {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::bbs::{CodependentAction, SerialAction, TimeoutAction};
