@@ -1,0 +1,2 @@
+//! What the realized state does to a flow.
+pub(crate) mod members;
