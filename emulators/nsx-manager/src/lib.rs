@@ -10,11 +10,14 @@
 //! - [`RequestLog`]: what was asked and answered
 //! - [`Fixture`]: what an operator prepares before a controller comes
 //! - [`Inventory`]: reading the objects from a test
+//! - [`Flow`], [`Verdict`]: what the realized state does to a connection
+//! - [`contract`]: requests and answers held against NSX's published definitions
 //!
 //! Behind it: `server` (sockets, logins, limits), `api` (calls and answers), `kinds` (fields and rules of each
 //! kind of object), `store` (objects, indexes, SQLite), `verdict` (flows against what is realized).
 
 mod api;
+pub mod contract;
 mod control;
 mod emulator;
 mod error;
@@ -36,3 +39,4 @@ pub use self::inventory::Inventory;
 pub use self::log::{Counts, Entry, RequestLog, is_write};
 pub use self::options::{Credentials, LogMode, Options, State, Tls, UnknownVersion, Version};
 pub use self::server::tls::ClientCertificate;
+pub use self::verdict::{Action, Decision, End, Flow, Protocol, Reason, Verdict};
