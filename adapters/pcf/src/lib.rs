@@ -1,1 +1,17 @@
-//! Skeleton.
+//! Cloud Foundry as an orchestrator: what its APIs say, read into types.
+//!
+//! ```text
+//!  UAA ──token──▶ CAPI ──────────▶ organizations, spaces, security groups   (listings)
+//!  BBS lists and streams ────────▶ containers, tasks, cells                 (listings and changes)
+//!  policy server ────────────────▶ container-to-container policies          (listings)
+//!  Locket ───────────────────────▶ leadership                               (a fence with a deadline)
+//! ```
+//!
+//! Sockets are at the edge. What decides is pure and takes the time as an argument: the rule
+//! [`grammar`], the page checks of [`capi`], the synchronization of [`bbs`], the lease of [`locket`].
+
+pub mod backoff;
+pub mod codes;
+pub mod grammar;
+pub mod ids;
+pub mod status;
