@@ -11,7 +11,15 @@
 //! [`grammar`], the page checks of [`capi`], the synchronization of [`bbs`], the lease of [`locket`].
 
 pub mod backoff;
+pub mod capi;
 pub mod codes;
 pub mod grammar;
+pub mod http;
 pub mod ids;
 pub mod status;
+pub mod tls;
+pub mod uaa;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod testing;
