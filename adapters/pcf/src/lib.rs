@@ -11,6 +11,7 @@
 //! [`grammar`], the page checks of [`capi`], the synchronization of [`bbs`], the lease of [`locket`].
 
 pub mod backoff;
+pub mod bbs;
 pub mod capi;
 pub mod codes;
 pub mod grammar;

@@ -1,0 +1,16 @@
+//! The BBS, Diego's record of what runs where.
+//!
+//! - [`record`]: what is kept of Diego's records; [`extract`]: how it is taken from them;
+//! - `register`, `tasks`: how events and listings change what is known;
+//! - [`sync`]: the protocol of streams and listings, without sockets or clock.
+
+pub mod extract;
+pub mod record;
+mod register;
+pub mod sync;
+mod tasks;
+
+#[cfg(test)]
+mod extract_tests;
+#[cfg(test)]
+mod sync_tests;
