@@ -351,8 +351,8 @@ struct World {
     model: Model,
     sync: BbsSync,
     now: Duration,
-    /// Questions not answered yet.
-    asked: Vec<(Ticket, Request)>,
+    /// Questions not answered yet, with what the table held when it was read, if it was.
+    asked: Vec<(Ticket, Request, Option<Answer>)>,
     streams: BTreeMap<Stream, Ticket>,
     /// Events emitted and not delivered.
     wire: Vec<(Ticket, Event)>,
@@ -399,7 +399,7 @@ impl World {
         match output {
             Output::Ask(ticket, request) => {
                 self.requests.push(request.clone());
-                self.asked.push((ticket, request));
+                self.asked.push((ticket, request, None));
             }
             Output::Begin(scope, _) => {
                 self.listed.insert(scope, BTreeSet::new());
@@ -427,16 +427,24 @@ impl World {
         }
     }
 
-    /// Answers the n-th question with what the model holds now.
+    /// The BBS reads its table for the n-th question; the answer arrives later.
+    fn read(&mut self, nth: usize) {
+        let count = self.asked.len().max(1);
+        if let Some((_, request, read)) = self.asked.get_mut(nth % count) {
+            read.get_or_insert(self.model.answer(request));
+        }
+    }
+
+    /// The answer to the n-th question arrives.
     fn answer(&mut self, nth: usize) {
         if self.asked.is_empty() {
             return;
         }
-        let (ticket, request) = self.asked.remove(nth % self.asked.len());
+        let (ticket, request, read) = self.asked.remove(nth % self.asked.len());
         if let Request::Open(stream) = request {
             self.streams.insert(stream, ticket);
         }
-        let answer = match (self.vouched, self.model.answer(&request)) {
+        let answer = match (self.vouched, read.unwrap_or_else(|| self.model.answer(&request))) {
             (false, Answer::Domains(_)) => Answer::Domains(vec![]),
             (_, answer) => answer,
         };
@@ -512,6 +520,7 @@ impl World {
 enum Act {
     Op(Op),
     Deliver(usize, bool),
+    Read(usize),
     Answer(usize),
     Cut(Stream),
     Pass(u16),
@@ -548,6 +557,7 @@ fn acts(cuts: u32) -> impl Strategy<Value = Vec<Act>> {
         // Mostly in order, sometimes from further behind.
         6 => (prop_oneof![3 => Just(0usize), 1 => 0usize..4], prop::bool::weighted(0.1))
             .prop_map(|(nth, twice)| Act::Deliver(nth, twice)),
+        3 => (0usize..3).prop_map(Act::Read),
         5 => (0usize..3).prop_map(Act::Answer),
         cuts => stream.prop_map(Act::Cut),
         2 => (1u16..2000).prop_map(Act::Pass),
@@ -560,10 +570,11 @@ fn play(world: &mut World, acts: &[Act]) {
         match act {
             Act::Op(op) => world.act(op),
             Act::Deliver(nth, twice) => world.deliver(*nth, *twice),
+            Act::Read(nth) => world.read(*nth),
             Act::Answer(nth) => world.answer(*nth),
             Act::Cut(stream) => world.cut(*stream),
             Act::Pass(millis) => {
-                world.now += Duration::from_millis(u64::from(*millis));
+                world.now += Duration::from_millis(u64::from(*millis) * 20);
                 world.feed(Input::Tick);
             }
         }
@@ -756,7 +767,7 @@ fn a_failed_listing_changes_nothing_and_is_repeated() {
     world.feed(Input::Tick);
     world.answer(0);
     world.answer(0);
-    let (ticket, request) = world.asked.pop().unwrap();
+    let (ticket, request, _) = world.asked.pop().unwrap();
     assert_eq!(request, Request::Infos);
     world.feed(Input::Failed(ticket));
     assert_eq!(world.given.len(), 1);
