@@ -17,6 +17,8 @@ pub mod codes;
 pub mod grammar;
 pub mod http;
 pub mod ids;
+pub mod locket;
+pub mod policy_server;
 pub mod status;
 pub mod tls;
 pub mod uaa;
