@@ -1,0 +1,724 @@
+//! Starting, driving and stopping a foundation.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bbs::pool::{FailOverOrder, Pool};
+use crate::command::{Command, PolicySpec};
+use crate::faults::{Fault, LocketFaults, PolicyFaults, Service, StreamFaults};
+use crate::model::World;
+use crate::model::apps::AppSpec;
+use crate::model::diego::Step;
+use crate::model::error::WorldError;
+use crate::model::hub::Channel;
+use crate::model::objects::Phase;
+use crate::model::security_groups::Via;
+use crate::model::table::Guid;
+use crate::model::tokens::Principal;
+use crate::options::{Age, CellSpec, Delays, Options};
+use crate::requests::RequestEntry;
+use crate::scenario::{Scenario, ScenarioError};
+use crate::serve::{self, Handler, Site, Stop};
+use crate::shared::Shared;
+use crate::tls::{Authority, Mode};
+use crate::truth::Truth;
+use crate::{bbs, capi, control, locket, policy, uaa};
+
+/// Why a foundation cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A loopback port cannot be had.
+    #[error("cannot listen on the loopback interface")]
+    Listen(#[from] io::Error),
+    /// A certificate cannot be made.
+    #[error("cannot make a certificate")]
+    Certificate(#[from] rcgen::Error),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[from] rustls::Error),
+    /// Client certificates cannot be verified.
+    #[error("cannot set up the verification of client certificates")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+    /// The server's key is of no use.
+    #[error("cannot use the server's key: {0}")]
+    Key(&'static str),
+}
+
+/// Where everybody listens: base URLs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// UAA.
+    pub uaa: String,
+    /// Cloud Controller, and the policy server's external API by path.
+    pub capi: String,
+    /// Cloud Controller's mutual TLS port.
+    pub capi_internal: String,
+    /// The BBS; one of them is active.
+    pub bbs: Vec<String>,
+    /// The policy server, for cells and controllers.
+    pub policy_internal: String,
+    /// The policy server, for people.
+    pub policy_external: String,
+    /// Locket.
+    pub locket: String,
+    /// The control API, always plain HTTP.
+    pub control: String,
+}
+
+/// Certificates as PEM.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificates {
+    /// The authority that signed everything.
+    pub ca: String,
+    /// A client certificate that every service accepts.
+    pub client_cert: String,
+    /// Its key.
+    pub client_key: String,
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Certificates").finish_non_exhaustive()
+    }
+}
+
+/// Who may ask UAA for tokens.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// A client that reads everything, as a controller has.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// A person who may do everything, through the client `cf` without a secret.
+    pub user: String,
+    /// The person's password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("client_id", &self.client_id)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How the active BBS goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailOver {
+    /// Stopped: streams end cleanly, requests under way are answered.
+    #[default]
+    Clean,
+    /// Killed: connections are cut.
+    Abrupt,
+}
+
+/// A running foundation. Dropping it stops it; [`Foundation::stop`] also waits until it has.
+#[derive(Debug)]
+pub struct Foundation {
+    shared: Arc<Shared>,
+    certificates: Option<Certificates>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Drop for Foundation {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Listeners being opened.
+struct Opener {
+    shared: Arc<Shared>,
+    authority: Option<Authority>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Opener {
+    fn acceptor(&self, mode: Mode) -> Result<Option<TlsAcceptor>, StartError> {
+        self.authority
+            .as_ref()
+            .map(|authority| authority.acceptor(mode))
+            .transpose()
+    }
+
+    fn site(&self, service: Service, handler: Handler) -> Site {
+        Site {
+            shared: self.shared.clone(),
+            service,
+            handler,
+        }
+    }
+
+    async fn listen(&self, port: u16) -> Result<(TcpListener, u16), StartError> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let port = listener.local_addr()?.port();
+        Ok((listener, port))
+    }
+
+    fn url(&self, port: u16) -> String {
+        format!("{}://127.0.0.1:{port}", self.scheme())
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.authority.is_some() { "https" } else { "http" }
+    }
+
+    async fn http(&self, service: Service, mode: Mode, handler: Handler) -> Result<u16, StartError> {
+        let (listener, port) = self.listen(0).await?;
+        let tls = self.acceptor(mode)?;
+        self.tasks.spawn(serve::http(
+            self.site(service, handler),
+            listener,
+            tls,
+            Stop::at_once(&self.stop),
+        ));
+        Ok(port)
+    }
+
+    async fn control(&self, port: u16) -> Result<String, StartError> {
+        let (listener, port) = self.listen(port).await?;
+        let site = self.site(Service::Control, control::handle);
+        self.tasks
+            .spawn(serve::http(site, listener, None, Stop::at_once(&self.stop)));
+        Ok(format!("http://127.0.0.1:{port}"))
+    }
+
+    async fn locket(&self) -> Result<String, StartError> {
+        let (listener, port) = self.listen(0).await?;
+        let tls = self.acceptor(Mode::MutualH2)?;
+        self.tasks.spawn(locket::serve(
+            self.shared.clone(),
+            listener,
+            tls,
+            self.stop.clone(),
+        ));
+        Ok(self.url(port))
+    }
+
+    fn bbs(
+        &self,
+        count: usize,
+        orders: mpsc::UnboundedReceiver<FailOverOrder>,
+    ) -> Result<Vec<String>, StartError> {
+        let pool = Pool::new(
+            self.site(Service::Bbs, bbs::handle),
+            self.acceptor(Mode::Mutual)?,
+            count,
+        )?;
+        let urls = pool
+            .addresses
+            .iter()
+            .map(|address| self.url(address.port()))
+            .collect();
+        self.tasks.spawn(pool.run(orders, self.stop.clone()));
+        Ok(urls)
+    }
+}
+
+/// The client of a controller, the platform's own, and the person.
+fn principals(world: &mut World) {
+    let scopes = |text: &str| text.split(' ').map(str::to_owned).collect();
+    let principal = |name: &str, secret: &str, text: &str| Principal {
+        name: name.to_owned(),
+        secret: secret.to_owned(),
+        scopes: scopes(text),
+    };
+    let reads = "cloud_controller.admin_read_only network.admin uaa.resource";
+    world.tokens.clients = vec![
+        principal("ncp", "ncp-secret", reads),
+        principal("auditor", "auditor-secret", "cloud_controller.global_auditor"),
+        principal("stranger", "stranger-secret", "openid"),
+        principal("cf", "", "openid"),
+    ];
+    let all = "openid cloud_controller.admin cloud_controller.read cloud_controller.write network.admin";
+    world.tokens.users = vec![principal("admin", "admin", all)];
+}
+
+/// Carries out steps when their time has come.
+async fn timers(
+    shared: Arc<Shared>,
+    mut due: mpsc::UnboundedReceiver<(Duration, Step)>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            step = due.recv() => {
+                let Some((delay, step)) = step else { return };
+                let (shared, stop) = (shared.clone(), stop.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(delay) => shared.world().step(step),
+                    }
+                });
+            }
+        }
+    }
+}
+
+impl Foundation {
+    /// Starts one on ports of the loopback interface.
+    ///
+    /// # Errors
+    /// [`StartError`] when ports or certificates cannot be had.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let (steps, due) = mpsc::unbounded_channel();
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let mut world = World::new(&options, steps);
+        principals(&mut world);
+        let authority = options
+            .tls
+            .then(|| Authority::new(options.age != Age::Newest))
+            .transpose()?;
+        let certificates = authority.as_ref().map(Authority::certificates).transpose()?;
+        let opener = Opener {
+            shared: Arc::new(Shared::new(world, orders)),
+            authority,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let foundation = Self {
+            shared: opener.shared.clone(),
+            certificates,
+            stop: opener.stop.clone(),
+            tasks: opener.tasks.clone(),
+        };
+        foundation.open(&opener, &options, ordered).await?;
+        opener
+            .tasks
+            .spawn(timers(opener.shared.clone(), due, opener.stop.clone()));
+        opener.tasks.close();
+        Ok(foundation)
+    }
+
+    async fn open(
+        &self,
+        opener: &Opener,
+        options: &Options,
+        orders: mpsc::UnboundedReceiver<FailOverOrder>,
+    ) -> Result<(), StartError> {
+        let capi = opener.http(Service::Capi, Mode::Server, capi::handle).await?;
+        let external = match options.external_url.as_str() {
+            "self" => format!("{}://localhost:{capi}", opener.scheme()),
+            url => url.trim_end_matches('/').to_owned(),
+        };
+        let http = async |service, mode, handler: Handler| {
+            opener
+                .http(service, mode, handler)
+                .await
+                .map(|port| opener.url(port))
+        };
+        let endpoints = Endpoints {
+            uaa: http(Service::Uaa, Mode::Server, uaa::handle).await?,
+            capi: opener.url(capi),
+            capi_internal: http(Service::CapiInternal, Mode::Mutual, capi::handle_internal).await?,
+            bbs: opener.bbs(options.bbs_addresses, orders)?,
+            policy_internal: http(Service::PolicyInternal, Mode::Mutual, policy::internal::handle).await?,
+            policy_external: http(Service::PolicyExternal, Mode::Server, policy::external::handle).await?,
+            locket: opener.locket().await?,
+            control: opener.control(options.control_port).await?,
+        };
+        // Both cells are new with this foundation and are filled here only.
+        let _ = self.shared.external.set(external);
+        let _ = self.shared.endpoints.set(endpoints);
+        Ok(())
+    }
+
+    /// Stops all services and waits until their ports are free.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+
+    /// Where everybody listens.
+    pub fn endpoints(&self) -> &Endpoints {
+        static NONE: Endpoints = Endpoints {
+            uaa: String::new(),
+            capi: String::new(),
+            capi_internal: String::new(),
+            bbs: Vec::new(),
+            policy_internal: String::new(),
+            policy_external: String::new(),
+            locket: String::new(),
+            control: String::new(),
+        };
+        // `start` fills them before anybody gets a foundation.
+        self.shared.endpoints.get().unwrap_or(&NONE)
+    }
+
+    /// The certificates; none without TLS.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_ref()
+    }
+
+    /// Who may ask for tokens.
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            client_id: "ncp".to_owned(),
+            client_secret: "ncp-secret".to_owned(),
+            user: "admin".to_owned(),
+            password: "admin".to_owned(),
+        }
+    }
+
+    /// Everything a controller should find out.
+    pub fn world(&self) -> Truth {
+        self.shared.world().truth()
+    }
+
+    /// Adds what a scenario lists.
+    ///
+    /// # Errors
+    /// [`ScenarioError::World`] at the first thing that cannot be made; what came before it stays.
+    pub fn load(&self, scenario: &Scenario) -> Result<(), ScenarioError> {
+        Ok(self.shared.world().load(scenario)?)
+    }
+
+    /// Carries out an instruction; the answer has the `guid` of what was made.
+    ///
+    /// # Errors
+    /// [`WorldError`] when a name is unknown, taken or ambiguous, or a state forbids it.
+    pub fn apply(&self, command: Command) -> Result<Value, WorldError> {
+        self.shared.world().apply(command)
+    }
+
+    /// Makes an organization.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn create_org(&self, name: &str) -> Result<Guid, WorldError> {
+        self.shared.world().create_org(name)
+    }
+
+    /// Makes a space.
+    ///
+    /// # Errors
+    /// The organization is unknown, or the name taken in it.
+    pub fn create_space(&self, org: &str, name: &str) -> Result<Guid, WorldError> {
+        self.shared.world().create_space(org, name)
+    }
+
+    /// Makes an app and, unless told otherwise, starts it.
+    ///
+    /// # Errors
+    /// The space is unknown, or the name taken in it.
+    pub fn push(&self, app: &AppSpec) -> Result<Guid, WorldError> {
+        self.shared.world().push(app)
+    }
+
+    /// Changes the number of instances of an app's `web` process.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn scale(&self, app: &str, instances: i32) -> Result<(), WorldError> {
+        self.shared.world().scale(app, "web", instances)
+    }
+
+    /// Starts a stopped app.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn start_app(&self, app: &str) -> Result<(), WorldError> {
+        self.shared.world().start(app)
+    }
+
+    /// Stops an app.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn stop_app(&self, app: &str) -> Result<(), WorldError> {
+        self.shared.world().stop_app(app)
+    }
+
+    /// Starts an app under a new version.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn restart(&self, app: &str) -> Result<(), WorldError> {
+        self.shared.world().restart(app)
+    }
+
+    /// Stages an app again, then starts it under a new version; returns the build guid.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn restage(&self, app: &str) -> Result<Guid, WorldError> {
+        self.shared.world().restage(app)
+    }
+
+    /// Replaces an app's `web` process by a fresh one, as a rolling deployment does.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn deploy(&self, app: &str) -> Result<(), WorldError> {
+        self.shared.world().deploy(app)
+    }
+
+    /// Deletes an app.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn delete_app(&self, app: &str) -> Result<(), WorldError> {
+        self.shared.world().delete_app(app)
+    }
+
+    /// Sets a variable of an app, or unsets it; containers see it at their next start.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn set_env(&self, app: &str, name: &str, value: Option<&str>) -> Result<(), WorldError> {
+        self.shared
+            .world()
+            .set_env(app, &[(name.to_owned(), value.map(str::to_owned))].into())
+    }
+
+    /// Sets a variable of all apps, or unsets it.
+    pub fn set_env_group(&self, phase: Phase, name: &str, value: Option<&str>) {
+        self.shared
+            .world()
+            .set_env_group(phase, name.to_owned(), value.map(str::to_owned));
+    }
+
+    /// Lets an instance of an app's `web` process crash.
+    ///
+    /// # Errors
+    /// The app is unknown, or the instance has no container.
+    pub fn crash(&self, app: &str, index: i32) -> Result<(), WorldError> {
+        let mut world = self.shared.world();
+        let slot = world.slot(app, index)?;
+        world.crash(&slot, b"APP/PROC/WEB: Exited with status 1")
+    }
+
+    /// Drains a cell.
+    ///
+    /// # Errors
+    /// The cell is unknown.
+    pub fn evacuate(&self, cell: &str) -> Result<(), WorldError> {
+        self.shared.world().evacuate(cell)
+    }
+
+    /// Lets a cell's presence lapse.
+    ///
+    /// # Errors
+    /// The cell is unknown.
+    pub fn lose_cell(&self, cell: &str) -> Result<(), WorldError> {
+        self.shared.world().lose_cell(cell)
+    }
+
+    /// Lets a lost or drained cell come back.
+    ///
+    /// # Errors
+    /// The cell is unknown.
+    pub fn return_cell(&self, cell: &str) -> Result<(), WorldError> {
+        self.shared.world().return_cell(cell)
+    }
+
+    /// Adds a cell.
+    pub fn add_cell(&self, cell: &CellSpec) {
+        self.shared.world().add_cell(cell);
+    }
+
+    /// Keeps new instances unclaimed, or places what waits.
+    pub fn hold_placement(&self, hold: bool) {
+        self.shared.world().hold_placement(hold);
+    }
+
+    /// Changes how long steps of a container's life take from now on.
+    pub fn set_delays(&self, delays: Delays) {
+        self.shared.world().delays = delays;
+    }
+
+    /// Runs a command of an app as a task; returns its guid, the container's handle.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn run_task(&self, app: &str, command: &str) -> Result<Guid, WorldError> {
+        self.shared.world().run_task(app, None, command)
+    }
+
+    /// Ends a task.
+    ///
+    /// # Errors
+    /// The task is unknown.
+    pub fn finish_task(&self, task: &str, failure: Option<&str>) -> Result<(), WorldError> {
+        self.shared.world().finish_task(task, failure)
+    }
+
+    /// Begins to stage an app; returns the build guid, the container's handle.
+    ///
+    /// # Errors
+    /// The app is unknown.
+    pub fn stage(&self, app: &str) -> Result<Guid, WorldError> {
+        self.shared.world().stage(app)
+    }
+
+    /// Ends staging; the app starts under a new version.
+    pub fn finish_staging(&self, build: &str) {
+        self.shared.world().staged(build);
+    }
+
+    /// Makes a security group; rules are stored as they are, odd ones too.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn create_security_group(&self, name: &str, rules: Vec<Value>) -> Result<Guid, WorldError> {
+        self.shared.world().create_security_group(name, rules, Via::V3)
+    }
+
+    /// Replaces the rules of a security group.
+    ///
+    /// # Errors
+    /// The group is unknown.
+    pub fn update_security_group(&self, group: &str, rules: Vec<Value>) -> Result<(), WorldError> {
+        self.shared
+            .world()
+            .update_security_group(group, None, Some(rules), Via::V3)
+    }
+
+    /// Deletes a security group.
+    ///
+    /// # Errors
+    /// The group is unknown.
+    pub fn delete_security_group(&self, group: &str) -> Result<(), WorldError> {
+        self.shared.world().delete_security_group(group, Via::V3)
+    }
+
+    /// Binds a security group to a space.
+    ///
+    /// # Errors
+    /// Either is unknown.
+    pub fn bind_security_group(&self, group: &str, space: &str, phase: Phase) -> Result<(), WorldError> {
+        self.shared.world().bind(group, space, phase, Via::V3)
+    }
+
+    /// Unbinds a security group from a space.
+    ///
+    /// # Errors
+    /// Either is unknown.
+    pub fn unbind_security_group(&self, group: &str, space: &str, phase: Phase) -> Result<(), WorldError> {
+        self.shared.world().unbind(group, space, phase, Via::V3)
+    }
+
+    /// Puts a security group into a global set, or takes it out.
+    ///
+    /// # Errors
+    /// The group is unknown.
+    pub fn set_global_security_group(
+        &self,
+        group: &str,
+        phase: Phase,
+        enabled: bool,
+    ) -> Result<(), WorldError> {
+        self.shared.world().set_global(group, phase, enabled, Via::V3)
+    }
+
+    /// Lets one app dial another.
+    ///
+    /// # Errors
+    /// An app is unknown, or the ports make no sense.
+    pub fn add_network_policy(&self, policy: &PolicySpec) -> Result<(), WorldError> {
+        let mut world = self.shared.world();
+        let policy = world.policy(policy)?;
+        world.add_policies(vec![policy]);
+        Ok(())
+    }
+
+    /// No longer lets one app dial another.
+    ///
+    /// # Errors
+    /// An app is unknown, or the ports make no sense.
+    pub fn remove_network_policy(&self, policy: &PolicySpec) -> Result<(), WorldError> {
+        let mut world = self.shared.world();
+        let policy = world.policy(policy)?;
+        world.remove_policies(vec![policy]);
+        Ok(())
+    }
+
+    /// Arms a fault.
+    pub fn arm(&self, fault: Fault) {
+        self.shared.world().faults.arm(fault);
+    }
+
+    /// Sets the faults of event streams opened or fed from now on.
+    pub fn set_stream_faults(&self, faults: StreamFaults) {
+        self.shared.world().diego.hubs.faults = faults;
+    }
+
+    /// Sets the faults of Locket.
+    pub fn set_locket_faults(&self, faults: LocketFaults) {
+        self.shared.world().locket_faults = faults;
+    }
+
+    /// Sets the faults of the policy server.
+    pub fn set_policy_faults(&self, faults: PolicyFaults) {
+        self.shared.world().policy_faults = faults;
+    }
+
+    /// Disarms all faults.
+    pub fn clear_faults(&self) {
+        self.shared.world().clear_faults();
+    }
+
+    /// The BBS answers 503 to everything, as one that is elected but not ready.
+    pub fn set_bbs_warming(&self, warming: bool) {
+        self.shared.warming.store(warming, Ordering::Relaxed);
+    }
+
+    /// Ends all event streams cleanly; subscribers may come back at once.
+    pub fn end_streams(&self) {
+        self.shared.world().diego.hubs.close();
+    }
+
+    /// Number of streams that listen to instance events.
+    pub fn instance_streams(&self) -> usize {
+        self.shared.world().diego.hubs.listeners(Channel::Instances)
+    }
+
+    /// Makes the next BBS address active and the present one refuse connections; returns its index in
+    /// [`Endpoints::bbs`]. The database is kept, events are not.
+    ///
+    /// # Errors
+    /// A port cannot be had again.
+    pub async fn fail_over(&self, mode: FailOver) -> io::Result<usize> {
+        let (done, index) = oneshot::channel();
+        let gone = || io::Error::other("the foundation has stopped");
+        self.shared
+            .fail_over
+            .send(FailOverOrder { mode, done })
+            .map_err(|_| gone())?;
+        index.await.map_err(|_| gone())?
+    }
+
+    /// The latest requests, oldest first.
+    pub fn requests(&self) -> Vec<RequestEntry> {
+        self.shared.world().requests.entries().cloned().collect()
+    }
+
+    /// Number of requests by service and `METHOD path`, guids replaced by `:guid`, without queries.
+    pub fn request_counts(&self) -> BTreeMap<(Service, String), u64> {
+        self.shared.world().requests.counts().clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.world().requests.clear();
+    }
+}
