@@ -84,12 +84,12 @@ where
         self.tasks.try_join_next().map(|answer| answer.map_err(drop))
     }
 
-    /// Waits until another effect may start.
-    pub(super) async fn credit(&self) {
-        if self.far_end.parallel() <= self.tasks.len() {
-            // A place becomes free with the next answer.
-            std::future::pending::<()>().await;
-        }
-        self.far_end.credit().await;
+    /// Whether another effect has a place; else one becomes free with the next answer.
+    pub(super) fn has_place(&self) -> bool {
+        self.tasks.len() < self.far_end.parallel()
+    }
+
+    pub(super) fn far_end(&self) -> Arc<F> {
+        self.far_end.clone()
     }
 }

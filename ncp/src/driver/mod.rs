@@ -113,6 +113,8 @@ where
         self.lead(&mut inputs.fence);
         loop {
             self.advance();
+            let (far_end, clock, wake) = (self.effects.far_end(), self.clock, self.wake());
+            let starving = self.starving && self.effects.has_place();
             tokio::select! {
                 biased;
                 () = inputs.stop.cancelled() => return self.stop().await,
@@ -129,8 +131,8 @@ where
                     events.drain(..).for_each(|event| self.engine.feed(event, now));
                 }
                 Some(order) = inputs.orders.recv() => self.obey(order),
-                () = self.effects.credit(), if self.starving => {}
-                () = self.clock.until(self.wake()) => {}
+                () = far_end.credit(), if starving => {}
+                () = clock.until(wake) => {}
             }
         }
     }
