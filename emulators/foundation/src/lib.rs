@@ -6,7 +6,7 @@
 //! cells, lost streams, listings that shift while paged) are rare on a real platform and need to be
 //! ordinary here.
 //!
-//! - [`foundation`]: [`Foundation`], to start and drive one;
+//! - [`foundation`]: [`Foundation`], to start and stop one; [`drive`]: what can be done with it;
 //! - [`options`]: how it is shaped; [`scenario`]: what is on it;
 //! - [`command`]: one instruction as a value; [`control`] takes them over HTTP, [`cli`] sends them;
 //! - [`faults`]: what goes wrong and when; [`requests`]: who asked what;
@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod command;
 pub mod control;
+pub mod drive;
 pub mod faults;
 pub mod foundation;
 pub mod options;

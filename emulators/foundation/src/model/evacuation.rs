@@ -22,14 +22,14 @@ impl World {
         on_cell.map(|(key, _)| key.clone()).collect()
     }
 
-    /// A cell drains: running instances stay as EVACUATING until a replacement runs elsewhere.
+    /// A cell drains: running instances stay as EVACUATING until a replacement runs elsewhere; tasks run
+    /// on until they end or the cell goes.
     pub(crate) fn evacuate(&mut self, cell: &str) -> Result<(), WorldError> {
         let at = self.cell(cell)?;
         self.diego.cells[at].state = CellState::Draining;
         for key in self.records_on(cell, ORDINARY) {
             self.evacuate_record(&key);
         }
-        self.fail_tasks_on(cell, "cell is evacuating");
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! Everything is synchronous behind one lock, so a world of thousands of instances is built in a moment
 //! and each step leaves all services consistent with each other.
 
+pub(crate) mod apply;
 pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod cells;

@@ -24,7 +24,7 @@ fn ids(text: Option<String>) -> Option<Vec<String>> {
     text.map(|text| text.split(',').map(str::to_owned).collect())
 }
 
-fn selected<'a>(world: &'a World, ids: Option<Vec<String>>) -> Vec<&'a Policy> {
+fn selected(world: &World, ids: Option<Vec<String>>) -> Vec<&Policy> {
     let wanted = |policy: &&Policy| {
         ids.as_ref()
             .is_none_or(|ids| ids.contains(&policy.source) || ids.contains(&policy.destination))
