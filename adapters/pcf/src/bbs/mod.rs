@@ -15,8 +15,6 @@ mod watch;
 
 #[cfg(test)]
 mod extract_tests;
-#[cfg(test)]
-mod sync_tests;
 
 pub use client::{BbsClient, BbsError, BbsOptions};
 pub use watch::{BbsUpdates, BbsWatch};

@@ -34,6 +34,9 @@ impl Default for LeaseTimings {
     }
 }
 
+/// Longest pause between the calls of a standby.
+const STANDBY_PERIOD: Duration = Duration::from_millis(1500);
+
 /// Leadership and its end. Nothing may be started at or after the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {
@@ -112,6 +115,8 @@ impl Lease {
             Outcome::Taken => {
                 self.held = None;
                 self.may_be_ours = false;
+                // Often enough to follow a clean stop within two seconds.
+                self.next = started + self.timings.period.min(STANDBY_PERIOD);
             }
             // What was held still holds until its own deadline.
             Outcome::Unknown => {}
