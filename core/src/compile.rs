@@ -351,9 +351,9 @@ impl<'a> Context<'a> {
                 .into_iter()
                 .find(|r| r.digest() == digest)
                 .map(|rule| (Arc::new(rule), Applied::PerRule)),
-            SectionKey::Isolation(p) => {
-                self.isolation_rule(p, digest).map(|(rule, at)| (Arc::new(rule), at))
-            }
+            SectionKey::Isolation(p) => self
+                .isolation_rule(p, digest)
+                .map(|(rule, at)| (Arc::new(rule), at)),
             SectionKey::Policy(id) => self
                 .index
                 .policy(id)

@@ -10,6 +10,7 @@
 //! Sockets are at the edge. What decides is pure and takes the time as an argument: the rule
 //! [`grammar`], the page checks of [`capi`], the synchronization of [`bbs`], the lease of [`locket`].
 
+pub mod adapter;
 pub mod backoff;
 pub mod bbs;
 pub mod capi;
@@ -17,6 +18,7 @@ pub mod codes;
 pub mod grammar;
 pub mod http;
 pub mod ids;
+pub mod intents;
 pub mod locket;
 pub mod policy_server;
 pub mod status;

@@ -94,7 +94,10 @@ impl Brake {
     }
 
     pub(super) fn status(&self) -> Option<&BrakeStatus> {
-        self.held.as_ref().filter(|h| h.confirmed.is_none()).map(|h| &h.status)
+        self.held
+            .as_ref()
+            .filter(|h| h.confirmed.is_none())
+            .map(|h| &h.status)
     }
 }
 

@@ -210,8 +210,7 @@ impl<D: Dialect> Engine<D> {
                 },
             ) => {
                 let asked: Vec<_> = asked.into_iter().map(|a| a.key).collect();
-                self.planner
-                    .rows_read(&asked, items, absent, refused, now, &view);
+                self.planner.rows_read(&asked, items, absent, refused, now, &view);
             }
             (ReadRequest::Sweep(collection, cursor), ReadOutcome::Failed(failure)) => {
                 self.planner.sweep_failed(collection, cursor);

@@ -36,9 +36,7 @@ impl<D: Dialect> Engine<D> {
             }
             ObjectKey::Subnet(project, n) => {
                 if let Some(cidr) = attributes.cidr
-                    && let Some(ports) =
-                        self.choices
-                            .subnet_known(project, *n, cidr, now, &self.settings)
+                    && let Some(ports) = self.choices.subnet_known(project, *n, cidr, now, &self.settings)
                 {
                     self.touch_subnet(project, *n);
                     self.dirty.extend(ports.into_iter().map(ObjectKey::Port));

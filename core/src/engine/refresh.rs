@@ -97,10 +97,7 @@ impl<D: Dialect> Engine<D> {
             self.touch_placed(id);
         }
         if placing.lack == Some(Lack::Vlan) {
-            let failure = Failure::new(
-                Code::VlanExhausted,
-                format!("{id}: its machine has no free VLAN"),
-            );
+            let failure = Failure::new(Code::VlanExhausted, format!("{id}: its machine has no free VLAN"));
             self.refused.insert(ObjectKey::Port(id.clone()), failure);
         }
     }

@@ -26,7 +26,9 @@ pub struct PolicyEntry {
 impl PolicyEntry {
     pub(super) fn new(policy: Policy) -> PolicyEntry {
         let rules = policy.rules.iter();
-        let mut rules: Vec<_> = rules.map(|rule| (rule.digest(), Arc::new(rule.clone()))).collect();
+        let mut rules: Vec<_> = rules
+            .map(|rule| (rule.digest(), Arc::new(rule.clone())))
+            .collect();
         rules.sort_unstable_by_key(|(digest, _)| *digest);
         rules.dedup_by_key(|(digest, _)| *digest);
         PolicyEntry {
@@ -278,7 +280,8 @@ impl Derived {
         let section = SectionKey::Policy(id.clone());
         dirty.push(ObjectKey::Section(section.clone()));
         dirty.push(ObjectKey::Union(id.clone()));
-        let digests = |e: Option<&PolicyEntry>| e.into_iter().flat_map(PolicyEntry::digests).collect::<Vec<_>>();
+        let digests =
+            |e: Option<&PolicyEntry>| e.into_iter().flat_map(PolicyEntry::digests).collect::<Vec<_>>();
         let (gone, come) = differences(&digests(old), &digests(new));
         let rule = |digest| ObjectKey::Rule(section.clone(), digest);
         dirty.extend(gone.into_iter().chain(come).map(rule));

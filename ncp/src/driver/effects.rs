@@ -28,7 +28,9 @@ impl<D: Dialect> Answer<D> {
     pub(super) fn tell(self, engine: &mut Engine<D>, now: Time) {
         match self {
             Answer::Wrote(outcomes) => {
-                outcomes.into_iter().for_each(|(step, outcome)| engine.done(step, outcome, now));
+                outcomes
+                    .into_iter()
+                    .for_each(|(step, outcome)| engine.done(step, outcome, now));
             }
             Answer::Read(id, outcome) => engine.read(id, outcome, now),
         }
@@ -46,7 +48,10 @@ where
     F: FarEnd<D> + Pacing + 'static,
 {
     pub(super) fn new(far_end: Arc<F>) -> Effects<D, F> {
-        Effects { far_end, tasks: JoinSet::new() }
+        Effects {
+            far_end,
+            tasks: JoinSet::new(),
+        }
     }
 
     /// How many effects may start now.
@@ -63,10 +68,12 @@ where
         let far_end = self.far_end.clone();
         match effect {
             Effect::Write(batch, fence) => {
-                self.tasks.spawn(async move { Answer::Wrote(far_end.write(batch, fence).await) });
+                self.tasks
+                    .spawn(async move { Answer::Wrote(far_end.write(batch, fence).await) });
             }
             Effect::Read(id, request) => {
-                self.tasks.spawn(async move { Answer::Read(id, far_end.read(request).await) });
+                self.tasks
+                    .spawn(async move { Answer::Read(id, far_end.read(request).await) });
             }
         }
     }
