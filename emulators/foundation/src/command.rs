@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::faults::{Fault, LocketFaults, PolicyFaults, StreamFaults};
 use crate::model::objects::{Lifecycle, Phase};
+use crate::options::Delays;
 
 /// An instruction. Apps are named by guid, `org/space/app`, `space/app`, or a name only one has; spaces
 /// likewise; the rest by guid or name.
@@ -366,6 +367,9 @@ pub enum Command {
     /// Set the faults of the policy server.
     #[command(skip)]
     PolicyFaults(PolicyFaults),
+    /// Change how long steps of a container's life take.
+    #[command(skip)]
+    SetDelays(Delays),
     /// Disarm all faults.
     ClearFaults,
     /// Forget the request log.

@@ -119,6 +119,7 @@ pub enum FailOver {
 #[derive(Debug)]
 pub struct Foundation {
     pub(crate) shared: Arc<Shared>,
+    endpoints: Endpoints,
     certificates: Option<Certificates>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -218,6 +219,35 @@ impl Opener {
         self.tasks.spawn(pool.run(orders, self.stop.clone()));
         Ok(urls)
     }
+
+    async fn open(
+        &self,
+        options: &Options,
+        orders: mpsc::UnboundedReceiver<FailOverOrder>,
+    ) -> Result<Endpoints, StartError> {
+        let capi = self.http(Service::Capi, Mode::Server, capi::handle).await?;
+        let external = match options.external_url.as_str() {
+            "self" => format!("{}://localhost:{capi}", self.scheme()),
+            url => url.trim_end_matches('/').to_owned(),
+        };
+        let http = async |service, mode, handler: Handler| {
+            self.http(service, mode, handler).await.map(|port| self.url(port))
+        };
+        let endpoints = Endpoints {
+            uaa: http(Service::Uaa, Mode::Server, uaa::handle).await?,
+            capi: self.url(capi),
+            capi_internal: http(Service::CapiInternal, Mode::Mutual, capi::handle_internal).await?,
+            bbs: self.bbs(options.bbs_addresses, orders)?,
+            policy_internal: http(Service::PolicyInternal, Mode::Mutual, policy::internal::handle).await?,
+            policy_external: http(Service::PolicyExternal, Mode::Server, policy::external::handle).await?,
+            locket: self.locket().await?,
+            control: self.control(options.control_port).await?,
+        };
+        // Both cells are new with this foundation and are filled here only.
+        let _ = self.shared.external.set(external);
+        let _ = self.shared.endpoints.set(endpoints.clone());
+        Ok(endpoints)
+    }
 }
 
 /// The client of a controller, the platform's own, and the person.
@@ -283,51 +313,20 @@ impl Foundation {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let foundation = Self {
-            shared: opener.shared.clone(),
-            certificates,
-            stop: opener.stop.clone(),
-            tasks: opener.tasks.clone(),
-        };
-        foundation.open(&opener, &options, ordered).await?;
+        // Dropping the guard stops what was opened before something failed.
+        let guard = opener.stop.clone().drop_guard();
+        let endpoints = opener.open(&options, ordered).await?;
         opener
             .tasks
             .spawn(timers(opener.shared.clone(), due, opener.stop.clone()));
         opener.tasks.close();
-        Ok(foundation)
-    }
-
-    async fn open(
-        &self,
-        opener: &Opener,
-        options: &Options,
-        orders: mpsc::UnboundedReceiver<FailOverOrder>,
-    ) -> Result<(), StartError> {
-        let capi = opener.http(Service::Capi, Mode::Server, capi::handle).await?;
-        let external = match options.external_url.as_str() {
-            "self" => format!("{}://localhost:{capi}", opener.scheme()),
-            url => url.trim_end_matches('/').to_owned(),
-        };
-        let http = async |service, mode, handler: Handler| {
-            opener
-                .http(service, mode, handler)
-                .await
-                .map(|port| opener.url(port))
-        };
-        let endpoints = Endpoints {
-            uaa: http(Service::Uaa, Mode::Server, uaa::handle).await?,
-            capi: opener.url(capi),
-            capi_internal: http(Service::CapiInternal, Mode::Mutual, capi::handle_internal).await?,
-            bbs: opener.bbs(options.bbs_addresses, orders)?,
-            policy_internal: http(Service::PolicyInternal, Mode::Mutual, policy::internal::handle).await?,
-            policy_external: http(Service::PolicyExternal, Mode::Server, policy::external::handle).await?,
-            locket: opener.locket().await?,
-            control: opener.control(options.control_port).await?,
-        };
-        // Both cells are new with this foundation and are filled here only.
-        let _ = self.shared.external.set(external);
-        let _ = self.shared.endpoints.set(endpoints);
-        Ok(())
+        Ok(Self {
+            shared: opener.shared,
+            endpoints,
+            certificates,
+            stop: guard.disarm(),
+            tasks: opener.tasks,
+        })
     }
 
     /// Stops all services and waits until their ports are free.
@@ -338,18 +337,7 @@ impl Foundation {
 
     /// Where everybody listens.
     pub fn endpoints(&self) -> &Endpoints {
-        static NONE: Endpoints = Endpoints {
-            uaa: String::new(),
-            capi: String::new(),
-            capi_internal: String::new(),
-            bbs: Vec::new(),
-            policy_internal: String::new(),
-            policy_external: String::new(),
-            locket: String::new(),
-            control: String::new(),
-        };
-        // `start` fills them before anybody gets a foundation.
-        self.shared.endpoints.get().unwrap_or(&NONE)
+        &self.endpoints
     }
 
     /// The certificates; none without TLS.

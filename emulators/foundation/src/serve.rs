@@ -70,6 +70,7 @@ where
         let (tls, stop, serve) = (tls.clone(), stop.connections.clone(), serve.clone());
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = handle(stream, tls, serve) => {}
             }

@@ -99,10 +99,11 @@ impl Pool {
             return Ok(());
         };
         active.stop.listen.cancel();
-        if mode == FailOver::Abrupt {
-            active.stop.connections.cancel();
+        match mode {
+            FailOver::Clean => self.site.shared.world().diego.hubs.close(),
+            // Hubs that closed first would end the streams in good order.
+            FailOver::Abrupt => active.stop.connections.cancel(),
         }
-        self.site.shared.world().diego.hubs.close();
         active.drain.cancel();
         // A task that only waits for connections ends as soon as it is told to.
         let _ = active.accepting.await;

@@ -184,6 +184,7 @@ impl World {
             Command::StreamFaults(faults) => self.diego.hubs.faults = faults,
             Command::LocketFaults(faults) => self.locket_faults = faults,
             Command::PolicyFaults(faults) => self.policy_faults = faults,
+            Command::SetDelays(delays) => self.delays = delays,
             Command::ClearFaults => self.clear_faults(),
             Command::ClearRequests => self.requests.clear(),
             _ => {}

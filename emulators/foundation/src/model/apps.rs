@@ -32,7 +32,7 @@ fn one() -> i32 {
 }
 
 /// An app to be pushed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AppSpec {
     /// Its name.
@@ -56,6 +56,24 @@ pub struct AppSpec {
     pub staged: bool,
     /// Commands that run as tasks once it is there.
     pub tasks: Vec<String>,
+}
+
+impl Default for AppSpec {
+    /// One instance of a buildpack app, to be started; it has neither name nor space.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            space: String::new(),
+            instances: one(),
+            env: BTreeMap::new(),
+            lifecycle: Lifecycle::default(),
+            sidecars: Vec::new(),
+            processes: Vec::new(),
+            stopped: false,
+            staged: false,
+            tasks: Vec::new(),
+        }
+    }
 }
 
 impl AppSpec {

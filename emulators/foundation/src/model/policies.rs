@@ -29,6 +29,9 @@ pub(crate) struct Policies {
     /// Number and type of each app in a policy; numbers of apps without policies are given out again.
     pub tags: BTreeMap<Guid, (u32, String)>,
     uses: BTreeMap<Guid, usize>,
+    /// Numbers given back, and the lowest never given out.
+    free: BTreeSet<u32>,
+    next: u32,
     /// Nanoseconds.
     pub updated: i64,
 }
@@ -39,6 +42,8 @@ impl Policies {
             all: BTreeSet::new(),
             tags: BTreeMap::new(),
             uses: BTreeMap::new(),
+            free: BTreeSet::new(),
+            next: 1,
             updated: clock.nanos(),
         }
     }
@@ -76,7 +81,7 @@ impl Policies {
             *uses -= 1;
             if *uses == 0 {
                 self.uses.remove(app);
-                self.tags.remove(app);
+                self.free.extend(self.tags.remove(app).map(|(number, _)| number));
             }
         }
     }
@@ -86,13 +91,10 @@ impl Policies {
         if let Some(tag) = self.tags.get(id) {
             return tag.clone();
         }
-        let taken: BTreeSet<u32> = self.tags.values().map(|(number, _)| *number).collect();
-        let last = taken.last().copied().unwrap_or(0);
-        let free = if taken.len() as u32 == last {
-            last + 1
-        } else {
-            (1..).find(|n| !taken.contains(n)).unwrap_or(1)
-        };
+        let free = self.free.pop_first().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        });
         self.tags.insert(id.to_owned(), (free, kind.to_owned()));
         (free, kind.to_owned())
     }

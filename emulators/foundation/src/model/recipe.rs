@@ -18,6 +18,7 @@ use super::World;
 use super::error::WorldError;
 use super::objects::{App, Lifecycle, Org, Phase, Process, Space};
 use super::rules;
+use crate::options::Age;
 
 /// An app with its space and organization.
 struct Place<'a> {
@@ -98,7 +99,11 @@ pub(crate) fn process(world: &World, process: &str) -> Result<DesiredLrp, WorldE
             .collect(),
         max_pids: 1024,
         certificate_properties: Some(certificate(&at)),
-        metric_tags: process_tags(&at, process),
+        metric_tags: if world.age == Age::Older {
+            BTreeMap::new()
+        } else {
+            process_tags(&at, process)
+        },
         log_rate_limit: world
             .age
             .is_newest()
@@ -336,7 +341,7 @@ fn network(world: &World, at: &Place<'_>, workload: &str) -> Network {
         (lrp::PORTS, "8080".to_owned()),
     ];
     let mut properties: BTreeMap<_, _> = properties.map(|(key, value)| (key.to_owned(), value)).into();
-    if world.age != crate::options::Age::Older {
+    if world.age != Age::Older {
         properties.insert(lrp::CONTAINER_WORKLOAD.to_owned(), workload.to_owned());
     }
     Network { properties }
