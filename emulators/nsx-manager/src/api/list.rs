@@ -89,12 +89,12 @@ impl Listing {
         Ok(Answer::ok(Payload::Page(page)))
     }
 
-    /// A page of objects by offset.
-    pub(crate) fn offsets(self, rows: Vec<Arc<Object>>) -> Result<Answer> {
+    /// A page of objects by offset. Search gives a cursor on the last page too: the end itself.
+    pub(crate) fn offsets(self, rows: Vec<Arc<Object>>, always: bool) -> Result<Answer> {
         let (from, total) = (self.offset()?, rows.len());
         let objects: Vec<_> = rows.into_iter().skip(from).take(self.size).collect();
         let end = from + objects.len();
-        let cursor = (end < total).then(|| end.to_string());
+        let cursor = (always || end < total).then(|| end.to_string());
         Ok(Answer::ok(Payload::Page(Page { results: Vec::new(), objects, total, cursor, included: self.included })))
     }
 
@@ -196,7 +196,7 @@ fn sorted(view: &View, kind: Kind, listing: Listing, filter: &Filter) -> Result<
     if listing.descending {
         all.reverse();
     }
-    listing.offsets(all)
+    listing.offsets(all, false)
 }
 
 /// The list as it was some writes ago.

@@ -23,7 +23,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 pub(crate) use self::error::{ApiError, Result};
-pub(crate) use self::list::{Listing, Page};
+pub(crate) use self::list::Page;
 pub(crate) use self::query::Query;
 use crate::kinds::{self, Kind, Spec};
 use crate::store::{Body, Object, Store};
@@ -87,7 +87,6 @@ pub(crate) enum Payload {
     Json(Value),
     Object(Arc<Object>),
     Page(Page),
-    Text(&'static str, String),
 }
 
 impl Answer {
@@ -116,7 +115,6 @@ impl Answer {
         let json = "application/json";
         let text = match self.payload {
             Payload::Empty => return (json, Bytes::new()),
-            Payload::Text(kind, text) => return (kind, text.into()),
             Payload::Json(value) => serde_json::to_vec(&value),
             Payload::Object(object) => serde_json::to_vec(&object.body),
             Payload::Page(page) => page.to_vec(),

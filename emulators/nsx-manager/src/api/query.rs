@@ -15,11 +15,6 @@ impl Query {
         Query(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(decoded).collect())
     }
 
-    /// A query of one parameter.
-    pub(crate) fn of(name: &str, value: &str) -> Self {
-        Query(vec![(name.to_owned(), value.to_owned())])
-    }
-
     /// The first value of the parameter; an empty one counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| known == name);

@@ -43,7 +43,7 @@ pub(super) fn search(store: &mut Store, call: &Call<'_>, rest: &[&str]) -> Resul
     let test = parse(query)?;
     let listing = Listing::read(call, 1000)?;
     let found = find(store.searched(), &test);
-    listing.offsets(found)
+    listing.offsets(found, true)
 }
 
 fn find(view: &View, test: &Test) -> Vec<Arc<Object>> {

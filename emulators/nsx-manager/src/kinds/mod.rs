@@ -232,9 +232,9 @@ pub(crate) fn spec(kind: Kind) -> Option<&'static Spec> {
     SPECS.iter().copied().flatten().find(|spec| spec.kind == kind)
 }
 
-/// The kind whose collection has this path.
+/// The kind whose collection has this path. Kinds below another object have none.
 pub(crate) fn at(path: &str) -> Option<&'static Spec> {
-    SPECS.iter().copied().flatten().find(|spec| spec.path == path)
+    SPECS.iter().copied().flatten().find(|spec| !path.is_empty() && spec.path == path)
 }
 
 /// Notes in every object that refers to the id that its target is gone.

@@ -80,14 +80,21 @@ impl Sessions {
         let sessions = self.lock();
         let generation = shared.faults.sessions.load(Ordering::Relaxed);
         let session = sessions.get(id).filter(|session| session.generation == generation);
-        let session = session.ok_or_else(|| {
-            ApiError::new(StatusCode::UNAUTHORIZED, CREDENTIALS, "The session is unknown or has ended.")
-        })?;
+        let session = session.ok_or_else(|| unknown(headers))?;
         if headers.get("x-xsrf-token").is_none_or(|token| token.as_bytes() != session.token.as_bytes()) {
             return Err(ApiError::new(StatusCode::FORBIDDEN, XSRF, "The XSRF token is missing or wrong."));
         }
         Ok(session.user.clone())
     }
+}
+
+/// A token is checked before its session is, so a client that sends one learns of the end by a wrong token.
+fn unknown(headers: &HeaderMap) -> ApiError {
+    let message = "The session is unknown or has ended.";
+    if headers.contains_key("x-xsrf-token") {
+        return ApiError::new(StatusCode::FORBIDDEN, XSRF, message);
+    }
+    ApiError::new(StatusCode::UNAUTHORIZED, CREDENTIALS, message)
 }
 
 /// The caller's name. A session decides before a password, a password before a certificate.

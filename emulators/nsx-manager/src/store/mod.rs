@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 pub(crate) use self::database::Database;
-pub(crate) use self::object::{Body, Object, Pos, Term, items, references, string, terms, text};
+pub(crate) use self::object::{Body, Object, Pos, Term, items, string, terms, text};
 pub(crate) use self::replica::Replica;
 pub(crate) use self::tx::{New, Tx, now_ms};
 pub(crate) use self::view::View;

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::object::{Body, Object, Term};
+use super::object::{Body, Object};
 use super::view::View;
 use super::{Before, Pos};
 use crate::api::error::{ApiError, Result};
@@ -55,11 +55,6 @@ impl<'a> Tx<'a> {
     /// Whether an object of this kind refers to the id.
     pub(crate) fn referred(&self, kind: Kind, id: &str) -> bool {
         self.view.referrers(kind, id).next().is_some()
-    }
-
-    /// The objects of a kind that have the term, as a copy that survives changes.
-    pub(crate) fn with(&self, kind: Kind, term: &Term) -> Vec<Arc<Object>> {
-        self.view.with(kind, term, None).cloned().collect()
     }
 
     /// The objects of a kind below a parent, as a copy that survives changes.

@@ -1,7 +1,5 @@
 //! The distributed firewall at one port.
 
-use std::net::IpAddr;
-
 use serde_json::Value;
 
 use super::{Action, Decision, Known, Protocol, Reason, members};
@@ -179,19 +177,19 @@ fn number(protocol: Protocol) -> u8 {
     }
 }
 
-/// The address family that an end without an address leaves open.
-#[cfg(test)]
-fn end(address: IpAddr) -> Known {
-    Known { address: Some(address), port: None, inside: false }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::net::IpAddr;
+
     use serde_json::json;
 
     use super::*;
+
+    fn end(address: IpAddr) -> Known {
+        Known { address: Some(address), port: None, inside: false }
+    }
 
     #[test]
     fn a_service_without_ports_stands_for_all_of_its_protocol() {
