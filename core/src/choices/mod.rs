@@ -98,6 +98,8 @@ pub struct Choices {
     projects: FxHashMap<ProjectId, ProjectChoice>,
     vlans: FxHashMap<NodeId, Taken>,
     ports: FxHashMap<WorkloadId, Placed>,
+    /// Places chosen under an earlier leadership, taken again if nobody has them.
+    former: FxHashMap<WorkloadId, PortChoice>,
     egress: FxHashMap<EgressAddress, EgressState>,
     /// Addresses whose last user is gone.
     lingering: FxHashMap<EgressAddress, Linger>,
@@ -142,11 +144,13 @@ impl Choices {
         kept.map(|(address, _)| address)
     }
 
-    /// Keeps an address that has no user, for a while and once.
-    pub fn linger(&mut self, address: &EgressAddress, until: Time) {
-        self.lingering
-            .entry(address.clone())
-            .or_insert(Linger::Until(until));
+    /// Keeps an address that has no user, for a while and once; `true` if that is news.
+    pub fn linger(&mut self, address: &EgressAddress, until: Time) -> bool {
+        let news = !self.lingering.contains_key(address);
+        if news {
+            self.lingering.insert(address.clone(), Linger::Until(until));
+        }
+        news
     }
 
     /// An address has users again, or is gone.
@@ -193,6 +197,15 @@ impl Choices {
     pub fn place(&mut self, workload: &Workload, now: Time, settings: &Settings) -> Placing {
         if self.stays(workload, now, settings) {
             return Placing::default();
+        }
+        if let Some(choice) = self.former.remove(&workload.id)
+            && self.may_take_again(&choice, workload, settings)
+        {
+            self.take(&workload.id, choice, false);
+            return Placing {
+                placed: true,
+                ..Placing::default()
+            };
         }
         let key = digest::of(&(settings.seed, &workload.id)).0;
         let project = self.projects.entry(workload.project.clone()).or_default();
@@ -270,6 +283,7 @@ impl Choices {
         project.take(workload, choice.switch, choice.address);
         self.waiting.remove(workload);
         self.without_vlan.remove(workload);
+        self.former.remove(workload);
         self.ports.insert(workload.clone(), Placed { choice, stood });
     }
 
@@ -304,6 +318,15 @@ impl Choices {
         self.activate(&choice.project.clone());
         self.take(workload, choice, true);
         true
+    }
+
+    fn may_take_again(&self, choice: &PortChoice, workload: &Workload, settings: &Settings) -> bool {
+        let project = self.projects.get(&choice.project);
+        let subnet = project.and_then(|p| p.subnet(choice.switch));
+        choice.node == workload.node
+            && choice.project == workload.project
+            && subnet.is_some_and(|s| s.wanted() && s.cidr().is_some())
+            && self.may_take(choice, settings)
     }
 
     fn may_take(&self, choice: &PortChoice, settings: &Settings) -> bool {
@@ -420,7 +443,11 @@ impl Choices {
         for project in self.projects.values_mut() {
             project.restart(now, settings);
         }
-        self.ports.clear();
+        if !self.ports.is_empty() {
+            self.former.clear();
+        }
+        let ports = self.ports.drain();
+        self.former.extend(ports.map(|(workload, placed)| (workload, placed.choice)));
         self.egress.clear();
         self.lingering.clear();
         self.waiting.clear();

@@ -145,6 +145,7 @@ impl<D: Dialect> Engine<D> {
         if self.fence.is_none() {
             // A leadership begins with everything; a standby keeps no list of its own.
             self.dirty.clear();
+            self.everything = true;
         }
     }
 
@@ -319,11 +320,18 @@ impl<D: Dialect> Engine<D> {
         self.planner.counts()
     }
 
-    /// Everything is looked at, and all of it is as wanted.
-    pub fn settled(&self) -> bool {
+    /// What the platform said and what the far end showed has all been taken in.
+    pub fn up_to_date(&self) -> bool {
         self.planner.inventory_complete()
             && self.dirty.is_empty()
             && !self.everything
+            && !self.gates_moved
+            && !self.planner.has_news()
+    }
+
+    /// Everything is looked at, and all of it is as wanted.
+    pub fn settled(&self) -> bool {
+        self.up_to_date()
             && self.refused.is_empty()
             && self.choices.waiting() == 0
             && self.planner.counts().unsettled == 0

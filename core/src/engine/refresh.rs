@@ -108,8 +108,11 @@ impl<D: Dialect> Engine<D> {
         let ready = matches!(self.choices.egress(address), EgressState::Ready(_));
         if used {
             self.choices.stop_lingering(address);
-        } else if ready && matches!(address.owner, EgressOwner::Group(..)) {
-            self.choices.linger(address, now + self.settings.egress_hold);
+        } else if ready
+            && matches!(address.owner, EgressOwner::Group(..))
+            && self.choices.linger(address, now + self.settings.egress_hold)
+        {
+            self.dirty.extend(address.pool.clone().map(ObjectKey::Pool));
         }
     }
 

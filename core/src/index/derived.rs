@@ -220,9 +220,12 @@ impl Derived {
         {
             dirty.push(ObjectKey::Pool(pool.clone()));
         }
-        for project in [old, new].into_iter().flatten() {
-            dirty.push(ObjectKey::Router(project.id.clone()));
-            dirty.extend(project_address(&project.id, &project.egress).map(ObjectKey::Address));
+        let Some(Project { id, .. }) = new.or(old) else { return };
+        dirty.push(ObjectKey::Router(id.clone()));
+        for side in [old, new] {
+            // A tenant that no source names has the default.
+            let egress = side.map(|p| p.egress.clone()).unwrap_or_default();
+            dirty.extend(project_address(id, &egress).map(ObjectKey::Address));
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::rows::{Row, RowId};
 use super::{Planner, Sight, Source};
-use crate::dialect::{Change, Dialect, Failure, RowKey, Seen, Verb};
+use crate::dialect::{Change, Dialect, Failure, Needs, Ref, RowKey, Seen, Verb};
 use crate::time::Time;
 use crate::topology::ObjectKey;
 
@@ -155,7 +155,9 @@ impl<D: Dialect> Planner<D> {
     fn missing(&self, value: &D::Row, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
         let on = riding.and_then(|id| self.rows.get(id)).map(|r| &r.key);
         let refs = self.dialect.refs(value).into_iter();
-        refs.filter(|r| Some(&r.key) != on && !self.satisfied(&r.key, r.needs))
+        // What only the far end can say of a row is not known before it has answered for it.
+        let rides = |r: &Ref<D::Part>| Some(&r.key) == on && r.needs == Needs::Handle;
+        refs.filter(|r| !rides(r) && !self.satisfied(&r.key, r.needs))
             .map(|r| r.key)
             .collect()
     }

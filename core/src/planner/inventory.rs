@@ -118,6 +118,9 @@ impl<D: Dialect> Planner<D> {
             return;
         }
         let at = self.inventory.next_drift % collections.len();
+        if at == 0 {
+            self.look_at_unlisted();
+        }
         self.inventory.next_drift = at + 1;
         self.inventory.generation += 1;
         self.inventory.drift = Some(Drift {
@@ -125,6 +128,14 @@ impl<D: Dialect> Planner<D> {
             started: now,
         });
         self.inventory.pending.push_back((collections[at], None));
+    }
+
+    /// Rows that no list shows (pools, with some far ends machines) are read by themselves.
+    fn look_at_unlisted(&mut self) {
+        let unlisted = self.rows.iter().filter(|(_, r)| {
+            matches!(r.sight, Sight::Present(..)) && self.dialect.collection(&r.key).is_none()
+        });
+        self.reads.extend(unlisted.map(|(id, _)| id));
     }
 
     /// A page that did not come is asked for again.

@@ -175,6 +175,11 @@ impl<D: Dialect> Planner<D> {
         self.news.pop_front()
     }
 
+    /// Whether there is news that nobody has taken.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
     /// When something that waits for time is due.
     pub(crate) fn wake(&self) -> Option<Time> {
         self.timers.peek().map(|Reverse((time, _))| *time)

@@ -66,7 +66,8 @@ impl<D: Dialect> Planner<D> {
             }
             row.reading = true;
             let handle = match &row.sight {
-                Sight::Present(seen, _) => Some(seen.handle.clone()),
+                // What others make may have been made anew under the same name.
+                Sight::Present(seen, _) if !self.dialect.looked_for(&row.key) => Some(seen.handle.clone()),
                 _ => None,
             };
             let key = row.key.clone();
