@@ -26,6 +26,8 @@ pub struct Fixture {
     pub cluster: String,
     /// Number of cells, each a virtual machine with a vif and a parent port.
     pub cells: usize,
+    /// Names of further cells, as the platform calls them.
+    pub named_cells: Vec<String>,
     /// How their ports are marked.
     pub cell_tags: CellTags,
     /// Networks of the container IP blocks.
@@ -44,6 +46,7 @@ impl Default for Fixture {
         Fixture {
             cluster: "c1".to_owned(),
             cells: 3,
+            named_cells: Vec::new(),
             cell_tags: CellTags::Ncp,
             blocks: vec!["10.16.0.0/14".to_owned()],
             pools: vec![pool("snat-pool", "192.0.2", vec![]), pool("snat-pool-two", "198.51.100", vec![])],
@@ -215,8 +218,9 @@ fn cells(tx: &mut Tx<'_>, fixture: &Fixture, made: &mut Prepared) -> Result<(), 
         "replication_mode": "MTEP",
     });
     made.cell_switch = make(tx, Kind::LogicalSwitch, switch)?;
-    for number in 1..=fixture.cells {
-        let cell = add_cell(tx, fixture, &made.cell_switch, number)?;
+    let numbered = (1..=fixture.cells).map(|number| format!("cell-{number}"));
+    for (at, name) in numbered.chain(fixture.named_cells.iter().cloned()).enumerate() {
+        let cell = add_cell(tx, fixture, &made.cell_switch, at + 1, name)?;
         made.cells.push(cell);
     }
     Ok(())
@@ -227,8 +231,13 @@ fn uuid(name: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }
 
-fn add_cell(tx: &mut Tx<'_>, fixture: &Fixture, switch: &str, number: usize) -> Result<Cell, ApiError> {
-    let name = format!("cell-{number}");
+fn add_cell(
+    tx: &mut Tx<'_>,
+    fixture: &Fixture,
+    switch: &str,
+    number: usize,
+    name: String,
+) -> Result<Cell, ApiError> {
     let (vif, machine, host) = (uuid(&format!("vif {name}")), uuid(&format!("vm {name}")), uuid("host"));
     let tags = match fixture.cell_tags {
         CellTags::Ncp => vec![tag("ncp/node_name", &name), tag("ncp/cluster", &fixture.cluster)],
