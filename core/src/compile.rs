@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::choices::{Choices, EgressState};
+use crate::choices::{Choices, EgressState, ProjectChoice};
 use crate::digest::{self, Digest};
 use crate::event::ScopeKind;
 use crate::id::{GroupId, PolicyId, ProjectId, WorkloadId};
@@ -206,7 +206,7 @@ impl<'a> Context<'a> {
             }
             EgressOwner::Group(..) => {
                 let used = self.index.derived().egress_users(address).next().is_some();
-                (used && self.settings.translate) || self.choices.egress_kept(address).is_some()
+                (used && self.settings.translate) || self.choices.egress_kept(address)
             }
         }
     }
@@ -223,7 +223,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn groups_of(&self, workload: &WorkloadId) -> Vec<GroupId> {
+    /// The groups that a workload's port belongs to.
+    pub fn groups_of(&self, workload: &WorkloadId) -> Vec<GroupId> {
         let Some(w) = self.index.workload(workload) else {
             return Vec::new();
         };
@@ -326,7 +327,7 @@ impl<'a> Context<'a> {
             SectionKey::Platform(PlatformSection::Allow) => {
                 section(Tier::Allow, "platform".into(), Applied::Cluster, false)
             }
-            SectionKey::Isolation(p) if self.project_wanted(p) => {
+            SectionKey::Isolation(p) if self.isolation_wanted(p) => {
                 section(Tier::Default, self.project_name(p), Applied::PerRule, false)
             }
             SectionKey::Isolation(_) => Compiled::Absent,
@@ -349,31 +350,38 @@ impl<'a> Context<'a> {
             SectionKey::Platform(which) => platform_rules(*which, self.settings)
                 .into_iter()
                 .find(|r| r.digest() == digest)
-                .map(per_section),
-            SectionKey::Isolation(p) => self.isolation_rule(p, digest),
+                .map(|rule| (Arc::new(rule), Applied::PerRule)),
+            SectionKey::Isolation(p) => self
+                .isolation_rule(p, digest)
+                .map(|(rule, at)| (Arc::new(rule), at)),
             SectionKey::Policy(id) => self
                 .index
                 .policy(id)
                 .and_then(|e| e.rule(digest))
-                .cloned()
-                .map(per_section),
+                .map(|rule| (rule.clone(), Applied::PerRule)),
         };
         match found {
             None => Compiled::Absent,
             Some((rule, applied_to)) => Compiled::Object(Object::Rule(SectionRule {
                 section: section.clone(),
                 digest,
-                rule: Arc::new(rule),
+                rule,
                 applied_to,
             })),
         }
+    }
+
+    /// Default denies outlive everything else of a project, up to its last port.
+    fn isolation_wanted(&self, project: &ProjectId) -> bool {
+        let in_use = |c: &ProjectChoice| c.subnets().any(|(_, s)| s.in_use());
+        self.project_wanted(project) || self.choices.project(project).is_some_and(in_use)
     }
 
     fn isolation_rule(&self, project: &ProjectId, digest: Digest) -> Option<(Rule, Applied)> {
         let choice = self.choices.project(project)?;
         choice
             .subnets()
-            .filter(|(n, s)| s.cidr().is_some() && self.subnet_wanted(project, *n))
+            .filter(|(n, s)| s.in_use() || (s.cidr().is_some() && self.subnet_wanted(project, *n)))
             .find_map(|(n, _)| {
                 let mut rules = default_denies(self.settings).into_iter();
                 let rule = rules.find(|rule| isolation_digest(n, rule) == digest)?;
@@ -402,10 +410,6 @@ pub fn default_denies(settings: &Settings) -> [Rule; 2] {
         action: settings.deny,
         log: settings.log_dropped,
     })
-}
-
-fn per_section(rule: Rule) -> (Rule, Applied) {
-    (rule, Applied::PerRule)
 }
 
 /// The key of a default deny: its meaning and its switch's index.

@@ -132,7 +132,8 @@ impl Display for Failure {
 pub enum Change<D: Dialect> {
     /// With this operation.
     Op(D::Op),
-    /// The far end can't change this in place: remove it, then make it again.
+    /// The far end can't change this in place: remove it, then make it again. Waits until nothing
+    /// refers to it, so it is no way to change what others hang on.
     Replace,
     /// Not at all.
     Refused(Failure),

@@ -46,6 +46,17 @@ impl Taken {
         }
     }
 
+    /// Everything used rests.
+    pub(super) fn rest_all(&mut self, until: Time) {
+        for value in std::mem::take(&mut self.used) {
+            self.resting.insert(value, until);
+        }
+    }
+
+    pub(super) fn any_used_outside(&self, first: u32, last: u32) -> bool {
+        self.used.iter().any(|v| !(first..=last).contains(v))
+    }
+
     pub(super) fn used(&self) -> usize {
         self.used.len()
     }

@@ -5,16 +5,16 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::offsets;
 use super::pool::{Taken, choose};
 use crate::id::WorkloadId;
-use crate::net::capacity_of;
+use crate::net::{capacity_of, gateway_of};
 use crate::settings::Settings;
 use crate::time::Time;
 
 /// What has been chosen for one project.
 #[derive(Debug, Default)]
 pub struct ProjectChoice {
+    pub(super) active: bool,
     subnets: BTreeMap<u16, SubnetChoice>,
     waiting: BTreeSet<WorkloadId>,
 }
@@ -23,9 +23,11 @@ pub struct ProjectChoice {
 #[derive(Debug, Default)]
 pub struct SubnetChoice {
     cidr: Option<Ipv4Net>,
+    /// Addresses, as numbers.
     taken: Taken,
+    /// Since when it has had no port; set while it has none.
     empty_since: Option<Time>,
-    given_up: bool,
+    asked: bool,
 }
 
 impl SubnetChoice {
@@ -36,8 +38,32 @@ impl SubnetChoice {
 
     /// Whether the subnet is wanted, or waits to be taken down.
     pub fn wanted(&self) -> bool {
-        !self.given_up
+        self.asked || self.in_use()
     }
+
+    /// Whether a port stands, or is to stand, in it.
+    pub fn in_use(&self) -> bool {
+        self.taken.used() > 0
+    }
+
+    fn free(&self, key: u64, now: Time) -> Option<Ipv4Addr> {
+        let (first, last) = addresses(self.cidr?);
+        if self.taken.used() as u32 > last - first {
+            return None;
+        }
+        choose(key, first, last, |v| !self.taken.is_taken(v, now)).map(Ipv4Addr::from)
+    }
+
+    fn room(&mut self, now: Time) -> usize {
+        let Some(cidr) = self.cidr else { return 0 };
+        let (first, last) = addresses(cidr);
+        ((last - first + 1) as usize).saturating_sub(self.taken.occupied(now))
+    }
+}
+
+/// The addresses of a subnet that containers may have: all but network, gateway, broadcast.
+fn addresses(cidr: Ipv4Net) -> (u32, u32) {
+    (u32::from(gateway_of(cidr)) + 1, u32::from(cidr.broadcast()) - 1)
 }
 
 impl ProjectChoice {
@@ -56,125 +82,177 @@ impl ProjectChoice {
         self.waiting.len()
     }
 
-    pub(super) fn free_address(&self, key: u64, now: Time) -> Option<(u16, Ipv4Addr)> {
-        self.subnets
-            .iter()
-            .filter(|(_, s)| s.wanted())
-            .find_map(|(n, subnet)| {
-                let cidr = subnet.cidr?;
-                let (first, last) = offsets(cidr);
-                let offset = choose(key, first, last, |v| !subnet.taken.is_taken(v, now))?;
-                Some((*n, Ipv4Addr::from(u32::from(cidr.network()) + offset)))
-            })
+    /// A free address; one in a subnet that was about to be given back revives it, and then the last
+    /// value is `true`.
+    pub(super) fn free_address(&mut self, key: u64, now: Time) -> Option<(u16, Ipv4Addr, bool)> {
+        for wanted in [true, false] {
+            let mut subnets = self.subnets.iter_mut().filter(|(_, s)| s.wanted() == wanted);
+            let found = subnets.find_map(|(n, s)| Some((*n, s.free(key, now)?, s)));
+            if let Some((n, address, subnet)) = found {
+                subnet.asked = true;
+                return Some((n, address, !wanted));
+            }
+        }
+        None
     }
 
     pub(super) fn take(&mut self, workload: &WorkloadId, index: u16, address: Ipv4Addr) {
         self.waiting.remove(workload);
-        if let Some(subnet) = self.subnets.get_mut(&index)
-            && let Some(cidr) = subnet.cidr
-        {
-            subnet.empty_since = None;
-            subnet.taken.take(u32::from(address) - u32::from(cidr.network()));
-        }
+        let subnet = self.subnets.entry(index).or_default();
+        subnet.empty_since = None;
+        subnet.taken.take(address.into());
     }
 
-    /// Whether the address is one of the subnet's and nobody's.
+    /// Whether the address is nobody's and, if that is known, one of the subnet's.
     pub(super) fn may_take(&self, index: u16, address: Ipv4Addr) -> bool {
         let Some(subnet) = self.subnets.get(&index) else {
-            return false;
+            return true;
         };
-        let Some(cidr) = subnet.cidr else { return false };
-        let (first, last) = offsets(cidr);
-        cidr.contains(&address) && {
-            let offset = u32::from(address) - u32::from(cidr.network());
-            (first..=last).contains(&offset) && !subnet.taken.is_used(offset)
-        }
+        let value = u32::from(address);
+        let valid = subnet.cidr.is_none_or(|cidr| {
+            let (first, last) = addresses(cidr);
+            (first..=last).contains(&value)
+        });
+        valid && !subnet.taken.is_used(value)
     }
 
-    pub(super) fn give_back(&mut self, index: u16, address: Ipv4Addr, now: Time, settings: &Settings) {
-        if let Some(subnet) = self.subnets.get_mut(&index)
-            && let Some(cidr) = subnet.cidr
-        {
-            let offset = u32::from(address) - u32::from(cidr.network());
-            subnet.taken.rest(offset, now + settings.address_hold);
-            if subnet.taken.used() == 0 {
+    pub(super) fn give_back(&mut self, index: u16, address: Ipv4Addr, now: Time, until: Time) {
+        if let Some(subnet) = self.subnets.get_mut(&index) {
+            subnet.taken.rest(address.into(), until);
+            if !subnet.in_use() {
                 subnet.empty_since = Some(now);
             }
         }
     }
 
-    /// Notes who waits and asks for as many further subnets as those who wait will fill.
-    pub(super) fn wait(&mut self, workload: &WorkloadId, settings: &Settings) {
+    /// Notes who waits and asks for as many further subnets as those who wait will fill; `true` if
+    /// one more was asked for.
+    pub(super) fn wait(&mut self, workload: &WorkloadId, now: Time, settings: &Settings) -> bool {
         self.waiting.insert(workload.clone());
         let coming = self
             .subnets
             .values()
-            .filter(|s| s.wanted() && s.cidr.is_none())
+            .filter(|s| s.asked && s.cidr.is_none())
             .count();
-        let room = coming * capacity_of(settings.subnet_prefix) as usize;
-        if self.waiting.len() > room {
-            // A subnet on its way out is kept before another is asked for.
-            if let Some(subnet) = self.subnets.values_mut().find(|s| s.given_up) {
-                subnet.given_up = false;
-                return;
-            }
-            let free = (0..u16::MAX).find(|n| !self.subnets.contains_key(n));
-            self.subnets.entry(free.unwrap_or(u16::MAX)).or_default();
+        if self.waiting.len() <= coming * capacity_of(settings.subnet_prefix) as usize {
+            return false;
         }
+        let unasked = |n: &u16| {
+            self.subnets
+                .get(n)
+                .is_none_or(|s| !s.wanted() && s.cidr.is_none())
+        };
+        let Some(index) = (0..u16::MAX).find(unasked) else {
+            return false;
+        };
+        let subnet = self.subnets.entry(index).or_default();
+        subnet.asked = true;
+        subnet.empty_since = Some(now);
+        true
     }
 
     pub(super) fn stop_waiting(&mut self, workload: &WorkloadId) {
         self.waiting.remove(workload);
     }
 
-    /// `None` if that was known; else those who waited.
-    pub(super) fn subnet_known(&mut self, index: u16, cidr: Ipv4Net) -> Option<Vec<WorkloadId>> {
+    /// Whether that is news. What was taken outside the network must be placed elsewhere.
+    pub(super) fn subnet_known(&mut self, index: u16, cidr: Ipv4Net, now: Time) -> bool {
         let subnet = self.subnets.entry(index).or_default();
         if subnet.cidr == Some(cidr) {
-            return None;
+            return false;
         }
         subnet.cidr = Some(cidr);
-        Some(self.waiting.iter().cloned().collect())
+        subnet.asked = true;
+        if !subnet.in_use() {
+            subnet.empty_since.get_or_insert(now);
+        }
+        true
     }
 
+    /// Whether an address is taken that the subnet does not have (it was made anew elsewhere).
+    pub(super) fn has_strays(&self, index: u16) -> bool {
+        self.subnets.get(&index).is_some_and(|s| {
+            let (first, last) = s.cidr.map_or((0, u32::MAX), addresses);
+            s.taken.any_used_outside(first, last)
+        })
+    }
+
+    pub(super) fn is_stray(&self, index: u16, address: Ipv4Addr) -> bool {
+        let cidr = self.subnets.get(&index).and_then(|s| s.cidr);
+        cidr.is_some_and(|cidr| {
+            let (first, last) = addresses(cidr);
+            !(first..=last).contains(&u32::from(address))
+        })
+    }
+
+    /// Those who wait and now have room; the first so many by key.
+    pub(super) fn may_go(&mut self, now: Time) -> Vec<WorkloadId> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        let room = self.subnets.values_mut().map(|s| s.room(now)).sum();
+        self.waiting.iter().take(room).cloned().collect()
+    }
+
+    /// The subnet is gone; if that was not meant, it is made again, perhaps elsewhere.
     pub(super) fn subnet_gone(&mut self, index: u16) {
         if let Some(subnet) = self.subnets.get_mut(&index) {
-            if subnet.given_up {
-                self.subnets.remove(&index);
-            } else {
-                // Taken from under us: it will be made again, perhaps elsewhere.
-                subnet.cidr = None;
-                subnet.taken = Taken::default();
-            }
+            subnet.cidr = None;
+            subnet.asked &= self.active;
         }
     }
 
+    /// The project's network is gone but for subnets that still stand.
+    pub(super) fn deactivate(&mut self) {
+        self.active = false;
+        for subnet in self.subnets.values_mut().filter(|s| s.cidr.is_none()) {
+            subnet.asked = false;
+        }
+    }
+
+    /// Whether nothing is known of it any more, not even what rests.
+    pub(super) fn is_forgotten(&mut self, now: Time) -> bool {
+        if self.active {
+            return false;
+        }
+        self.subnets
+            .retain(|_, s| s.cidr.is_some() || s.taken.occupied(now) > 0);
+        self.subnets.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Gives up subnets that have been empty for long enough, while another one has room.
     pub(super) fn give_up(&mut self, now: Time, settings: &Settings) -> Vec<u16> {
         let mut given = Vec::new();
-        let mut wanted = self.subnets.values().filter(|s| s.wanted()).count();
-        let room = self
+        if !self.waiting.is_empty() {
+            return given;
+        }
+        let mut roomy = self
             .subnets
             .values_mut()
-            .filter(|s| s.wanted())
-            .any(|s| s.has_room(now));
+            .filter_map(|s| (s.wanted() && s.room(now) > 0).then_some(()))
+            .count();
         for (index, subnet) in self.subnets.iter_mut().rev() {
-            let empty = subnet
-                .empty_since
-                .is_some_and(|since| now.since(since) >= settings.subnet_hold);
-            if wanted > 1 && room && empty && subnet.wanted() && subnet.taken.occupied(now) == 0 {
-                subnet.given_up = true;
-                wanted -= 1;
+            let since = subnet.empty_since.filter(|_| subnet.wanted() && !subnet.in_use());
+            let empty = since.is_some_and(|since| now.since(since) >= settings.subnet_hold);
+            let others = roomy - usize::from(subnet.wanted() && subnet.room(now) > 0);
+            if empty && others > 0 && subnet.taken.occupied(now) == 0 {
+                subnet.asked = false;
+                roomy = others;
                 given.push(*index);
             }
         }
         given
     }
-}
 
-impl SubnetChoice {
-    fn has_room(&mut self, now: Time) -> bool {
-        let Some(cidr) = self.cidr else { return false };
-        let (first, last) = offsets(cidr);
-        self.taken.used() > 0 && self.taken.occupied(now) < (last - first + 1) as usize
+    /// Forgets all but what rests: another leader may have changed everything meanwhile.
+    pub(super) fn restart(&mut self, now: Time, settings: &Settings) {
+        self.active = false;
+        self.waiting.clear();
+        for subnet in self.subnets.values_mut() {
+            subnet.cidr = None;
+            subnet.asked = false;
+            subnet.empty_since = None;
+            subnet.taken.rest_all(now + settings.address_hold);
+        }
     }
 }

@@ -18,7 +18,8 @@ pub(super) struct Brake {
 #[derive(Debug)]
 struct Held {
     since: Time,
-    confirmed: bool,
+    /// How many ports a confirmation was for.
+    confirmed: Option<usize>,
     status: BrakeStatus,
 }
 
@@ -41,13 +42,13 @@ impl Brake {
         let limit = brakes.port_floor.max(share(brakes.port_percent));
         if counts.ports_retiring <= limit && counts.routers_retiring == 0 {
             self.operator_said = false;
-            return self.held.take().is_some_and(|h| !h.confirmed);
+            return self.held.take().is_some_and(|h| h.confirmed.is_none());
         }
         let most = brakes.port_floor.max(share(brakes.operator_percent));
         let operator = counts.ports_retiring > most;
         let held = self.held.get_or_insert_with(|| Held {
             since: now,
-            confirmed: false,
+            confirmed: None,
             status: BrakeStatus {
                 ports: 0,
                 routers: 0,
@@ -59,12 +60,18 @@ impl Brake {
             routers: counts.routers_retiring,
             operator,
         };
+        if held.confirmed.is_some_and(|n| counts.ports_retiring > n + limit) {
+            // Much more than was confirmed: asked anew.
+            held.confirmed = None;
+            held.since = now;
+        }
         let listed = index
             .listed_at(ScopeKind::Workloads)
             .min(index.listed_at(ScopeKind::Projects));
         let confirm = self.operator_said || (!operator && listed > held.since);
-        if confirm && !held.confirmed {
-            held.confirmed = true;
+        if confirm && held.confirmed.is_none() {
+            held.confirmed = Some(counts.ports_retiring);
+            self.operator_said = false;
             return true;
         }
         false
@@ -81,13 +88,16 @@ impl Brake {
             Kind::Port | Kind::Router | Kind::Subnet | Kind::Switch | Kind::Address
         );
         match &self.held {
-            Some(held) if braked && !held.confirmed => Gate::Brake(held.status.explain()),
+            Some(held) if braked && held.confirmed.is_none() => Gate::Brake(held.status.explain()),
             _ => Gate::Open,
         }
     }
 
     pub(super) fn status(&self) -> Option<&BrakeStatus> {
-        self.held.as_ref().filter(|h| !h.confirmed).map(|h| &h.status)
+        self.held
+            .as_ref()
+            .filter(|h| h.confirmed.is_none())
+            .map(|h| &h.status)
     }
 }
 

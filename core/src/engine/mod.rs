@@ -75,6 +75,8 @@ pub struct Engine<D: Dialect> {
     choices: Choices,
     planner: Planner<D>,
     dirty: Dirty,
+    /// Everything is to be compiled again.
+    everything: bool,
     refused: FxHashMap<ObjectKey, Failure>,
     fence: Option<Fence>,
     writing: bool,
@@ -109,11 +111,12 @@ impl<D: Dialect> Engine<D> {
             removal_wait: settings.removal_wait,
             seed: settings.seed,
         };
-        let mut engine = Engine {
+        Engine {
             index: Index::new(dialect.members_are_rows()),
             choices: Choices::default(),
             planner: Planner::new(dialect.clone(), timing),
             dirty: Vec::new(),
+            everything: true,
             refused: FxHashMap::default(),
             fence: None,
             writing: true,
@@ -127,9 +130,7 @@ impl<D: Dialect> Engine<D> {
             clock: Time(0),
             settings,
             dialect,
-        };
-        engine.touch_platform();
-        engine
+        }
     }
 
     /// Never write, whatever is decided: for plans and for watching.
@@ -141,24 +142,36 @@ impl<D: Dialect> Engine<D> {
     pub fn feed(&mut self, event: Event, now: Time) {
         self.gates_moved |= matches!(event, Event::End { .. } | Event::Trust { .. });
         self.index.feed(event, now, &self.settings, &mut self.dirty);
+        if self.fence.is_none() {
+            // A leadership begins with everything; a standby keeps no list of its own.
+            self.dirty.clear();
+            self.everything = true;
+        }
     }
 
     /// Takes in a leadership gained, prolonged or lost.
     pub fn lead(&mut self, fence: Option<Fence>, now: Time) {
         let before = self.fence.map(|f| f.epoch);
+        let lapsed = self.fence.is_some_and(|f| f.deadline <= now);
         self.fence = fence;
         let view = view!(self);
         match fence {
             Some(f) if before != Some(f.epoch) => {
                 self.reads.clear();
                 self.planner.begin_inventory(f.epoch, &view);
+                self.choices.restart(now, &self.settings);
+                self.refused.clear();
+                self.brake = Brake::default();
+                self.everything = true;
                 self.next_drift = now + self.settings.drift_interval;
             }
+            // What was held while the deadline was past may go again.
+            Some(_) => self.gates_moved |= lapsed,
             None if before.is_some() => {
                 self.reads.clear();
                 self.planner.doubt_flights(&view);
             }
-            _ => {}
+            None => {}
         }
     }
 
@@ -189,7 +202,7 @@ impl<D: Dialect> Engine<D> {
                 self.planner.swept(collection, items, next, whole, &view);
             }
             (
-                ReadRequest::Rows(_),
+                ReadRequest::Rows(asked),
                 ReadOutcome::Chunk {
                     items,
                     absent,
@@ -197,7 +210,8 @@ impl<D: Dialect> Engine<D> {
                     ..
                 },
             ) => {
-                self.planner.rows_read(items, absent, refused, now, &view);
+                let asked: Vec<_> = asked.into_iter().map(|a| a.key).collect();
+                self.planner.rows_read(&asked, items, absent, refused, now, &view);
             }
             (ReadRequest::Sweep(collection, cursor), ReadOutcome::Failed(failure)) => {
                 self.planner.sweep_failed(collection, cursor);
@@ -235,6 +249,7 @@ impl<D: Dialect> Engine<D> {
             return;
         }
         let Some(fence) = self.fence else { return };
+        let may_write = self.writing && now < fence.deadline;
         loop {
             // Reads and writes take turns, so that neither starves the other.
             if effects.len() < credits
@@ -242,15 +257,14 @@ impl<D: Dialect> Engine<D> {
             {
                 effects.push(self.reading(request));
             }
-            if effects.len() >= credits || !self.writing || now >= fence.deadline {
+            if effects.len() >= credits {
                 return;
             }
             let view = view!(self);
-            let batches = self.planner.next_batches(now, &view);
-            let none = batches.is_empty();
-            effects.extend(batches.into_iter().map(|batch| Effect::Write(batch, fence)));
-            if none && !self.planner.has_reads() {
-                return;
+            match self.planner.next_batch(now, may_write, &view) {
+                Some(batch) => effects.push(Effect::Write(batch, fence)),
+                None if !self.planner.has_reads() => return,
+                None => {}
             }
         }
     }
@@ -267,7 +281,8 @@ impl<D: Dialect> Engine<D> {
         if now < self.far_end.paused_until {
             return Some(self.far_end.paused_until);
         }
-        let times = [self.planner.wake(), Some(self.next_tidy), Some(self.next_drift)];
+        let planner = self.planner.wake().filter(|_| self.planner.inventory_complete());
+        let times = [planner, Some(self.next_tidy), Some(self.next_drift)];
         times.into_iter().flatten().min()
     }
 
@@ -305,10 +320,20 @@ impl<D: Dialect> Engine<D> {
         self.planner.counts()
     }
 
-    /// Everything is looked at, and all of it is as wanted.
-    pub fn settled(&self) -> bool {
+    /// What the platform said and what the far end showed has all been taken in.
+    pub fn up_to_date(&self) -> bool {
         self.planner.inventory_complete()
             && self.dirty.is_empty()
+            && !self.everything
+            && !self.gates_moved
+            && !self.planner.has_news()
+    }
+
+    /// Everything is looked at, and all of it is as wanted.
+    pub fn settled(&self) -> bool {
+        self.up_to_date()
+            && self.refused.is_empty()
+            && self.choices.waiting() == 0
             && self.planner.counts().unsettled == 0
             && self.planner.in_flight() == 0
     }

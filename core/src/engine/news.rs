@@ -2,9 +2,9 @@
 
 use super::Engine;
 use crate::choices::{EgressState, PortChoice};
-use crate::compile::{default_denies, isolation_digest};
+use crate::compile::{HELD_GROUP, default_denies, isolation_digest};
 use crate::dialect::{Attributes, Dialect, Failure, RowKey};
-use crate::id::{NodeId, ProjectId, WorkloadId};
+use crate::id::{GroupId, NodeId, ProjectId, WorkloadId};
 use crate::intent::EgressAddress;
 use crate::planner::News;
 use crate::time::Time;
@@ -17,17 +17,17 @@ impl<D: Dialect> Engine<D> {
             all.push(news);
         }
         // Subnets before the ports in them; keys give one order for one input.
-        all.sort_by_key(rank);
+        all.sort_by_cached_key(rank);
         for news in all {
             match news {
-                News::Stands(key, attributes) => self.stands(&key, attributes),
+                News::Stands(key, attributes) => self.stands(&key, attributes, now),
                 News::Gone(key) => self.gone(&key.object, now),
                 News::Refused(key, failure) => self.was_refused(&key.object, &failure),
             }
         }
     }
 
-    fn stands(&mut self, key: &RowKey<D::Part>, attributes: Attributes) {
+    fn stands(&mut self, key: &RowKey<D::Part>, attributes: Attributes, now: Time) {
         match &key.object {
             ObjectKey::Router(project) => {
                 if self.choices.activate(project) {
@@ -36,10 +36,10 @@ impl<D: Dialect> Engine<D> {
             }
             ObjectKey::Subnet(project, n) => {
                 if let Some(cidr) = attributes.cidr
-                    && let Some(waiting) = self.choices.subnet_known(project, *n, cidr)
+                    && let Some(ports) = self.choices.subnet_known(project, *n, cidr, now, &self.settings)
                 {
                     self.touch_subnet(project, *n);
-                    self.dirty.extend(waiting.into_iter().map(ObjectKey::Port));
+                    self.dirty.extend(ports.into_iter().map(ObjectKey::Port));
                 }
             }
             ObjectKey::Address(address) => {
@@ -50,16 +50,13 @@ impl<D: Dialect> Engine<D> {
                     self.dirty.push(key.object.clone());
                 }
             }
-            ObjectKey::Port(workload) => self.restore(key, workload, attributes),
+            ObjectKey::Port(workload) => self.restore(key, workload, attributes, now),
             _ => {}
         }
     }
 
     /// A port that stands keeps its place.
-    fn restore(&mut self, key: &RowKey<D::Part>, workload: &WorkloadId, attributes: Attributes) {
-        if self.choices.port(workload).is_some() {
-            return;
-        }
+    fn restore(&mut self, key: &RowKey<D::Part>, workload: &WorkloadId, attributes: Attributes, now: Time) {
         let refs = self.planner.refs_of(key);
         let switch = refs.iter().find_map(|r| match &r.object {
             ObjectKey::Switch(p, n) => Some((p.clone(), *n)),
@@ -70,21 +67,40 @@ impl<D: Dialect> Engine<D> {
             _ => None,
         });
         let node = node.or_else(|| self.index.workload(workload).map(|w| w.node.clone()));
-        if let (Some((project, switch)), Some(vlan), Some(address)) =
+        let (Some((project, switch)), Some(vlan), Some(address)) =
             (switch, attributes.vlan, attributes.address)
-        {
-            let node = node.unwrap_or_else(|| NodeId::new(""));
-            let choice = PortChoice {
-                node,
-                project,
-                switch,
-                vlan,
-                address,
-            };
-            self.choices.restore(workload, choice, &self.settings);
-        }
+        else {
+            return self.dirty.push(key.object.clone());
+        };
+        let choice = PortChoice {
+            node: node.unwrap_or_else(|| NodeId::new("")),
+            project,
+            switch,
+            vlan,
+            address,
+        };
+        self.choices.restore(workload, choice, now, &self.settings);
         self.dirty.push(key.object.clone());
+        self.touch_placed(workload);
+    }
+
+    /// What hangs on a workload's place besides its port.
+    pub(super) fn touch_placed(&mut self, workload: &WorkloadId) {
         self.dirty.push(ObjectKey::WorkloadNat(workload.clone()));
+        if self.dialect.members_are_rows() {
+            let groups = self.context().groups_of(workload);
+            let member = |g| ObjectKey::Member(g, workload.clone());
+            self.dirty.extend(groups.into_iter().map(member));
+        }
+    }
+
+    /// A port's place is free: the last one of a subnet lets its default denies go.
+    pub(super) fn freed(&mut self, choice: &PortChoice) {
+        let project = self.choices.project(&choice.project);
+        let subnet = project.and_then(|p| p.subnet(choice.switch));
+        if subnet.is_some_and(|s| !s.in_use()) {
+            self.touch_subnet(&choice.project.clone(), choice.switch);
+        }
     }
 
     fn touch_subnet(&mut self, project: &ProjectId, n: u16) {
@@ -104,7 +120,11 @@ impl<D: Dialect> Engine<D> {
     fn touch_users(&mut self, address: &EgressAddress) {
         let users: Vec<WorkloadId> = self.index.derived().egress_users(address).cloned().collect();
         for user in users {
-            self.dirty.push(ObjectKey::WorkloadNat(user.clone()));
+            self.touch_placed(&user);
+            if self.dialect.members_are_rows() {
+                let held = GroupId::new(HELD_GROUP);
+                self.dirty.push(ObjectKey::Member(held, user.clone()));
+            }
             self.dirty.push(ObjectKey::Port(user));
         }
     }
@@ -112,7 +132,9 @@ impl<D: Dialect> Engine<D> {
     fn gone(&mut self, key: &ObjectKey, now: Time) {
         match key {
             ObjectKey::Port(workload) if self.index.workload(workload).is_none() => {
-                self.choices.release(workload, now, &self.settings);
+                if let Some(choice) = self.choices.release(workload, now, &self.settings) {
+                    self.freed(&choice);
+                }
             }
             ObjectKey::Subnet(project, n) => {
                 self.choices.subnet_gone(project, *n);
@@ -123,9 +145,11 @@ impl<D: Dialect> Engine<D> {
                 self.choices.deactivate(project);
             }
             ObjectKey::Address(address) => {
+                self.choices.stop_lingering(address);
                 if self.choices.set_egress(address, EgressState::Pending) {
                     self.touch_users(address);
                 }
+                self.dirty.push(key.clone());
             }
             _ => {}
         }

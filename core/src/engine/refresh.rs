@@ -1,11 +1,14 @@
 //! From dirty keys to wanted rows.
 
+use std::collections::BTreeSet;
+
 use super::{Engine, TIDY};
-use crate::choices::Lack;
-use crate::compile::{Compiled, HELD_GROUP, compile, platform_rules, project_keys};
-use crate::dialect::Dialect;
+use crate::choices::{EgressState, Lack};
+use crate::code::Code;
+use crate::compile::{Compiled, HELD_GROUP, compile, keys_from_scratch, platform_rules, project_keys};
+use crate::dialect::{Dialect, Failure};
 use crate::id::{GroupId, ProjectId, WorkloadId};
-use crate::intent::EgressOwner;
+use crate::intent::{EgressAddress, EgressOwner};
 use crate::time::Time;
 use crate::topology::{ObjectKey, PlatformSection, SectionKey};
 
@@ -15,6 +18,12 @@ impl<D: Dialect> Engine<D> {
     pub(super) fn refresh(&mut self, now: Time) {
         if !self.planner.inventory_complete() {
             return;
+        }
+        if std::mem::take(&mut self.everything) {
+            self.touch_everything();
+        }
+        if self.gates_moved {
+            self.touch_unnamed_projects();
         }
         loop {
             self.take_news(now);
@@ -80,31 +89,30 @@ impl<D: Dialect> Engine<D> {
         };
         let project = workload.project.clone();
         let fresh = self.choices.activate(&project);
-        let placed = self.choices.place(workload, now, &self.settings);
-        if fresh || placed == Err(Lack::Address) {
+        let placing = self.choices.place(workload, now, &self.settings);
+        if fresh || placing.subnets {
             self.refresh_project(&project);
         }
-        if placed == Err(Lack::Vlan) {
-            let failure = crate::dialect::Failure::new(
-                crate::code::Code::VlanExhausted,
-                format!("{id}: its machine has no free VLAN"),
-            );
+        if placing.placed {
+            self.touch_placed(id);
+        }
+        if placing.lack == Some(Lack::Vlan) {
+            let failure = Failure::new(Code::VlanExhausted, format!("{id}: its machine has no free VLAN"));
             self.refused.insert(ObjectKey::Port(id.clone()), failure);
         }
     }
 
-    fn linger(&mut self, address: &crate::intent::EgressAddress, now: Time) {
+    /// An app's address outlives its last workload for a while, so that a restart keeps it.
+    fn linger(&mut self, address: &EgressAddress, now: Time) {
         let used = self.index.derived().egress_users(address).next().is_some();
-        let ready = matches!(
-            self.choices.egress(address),
-            crate::choices::EgressState::Ready(_)
-        );
-        let lingering = self.choices.egress_kept(address).is_some();
+        let ready = matches!(self.choices.egress(address), EgressState::Ready(_));
         if used {
-            self.choices.keep_egress(address, None);
-        } else if ready && !lingering && matches!(address.owner, EgressOwner::Group(..)) {
-            self.choices
-                .keep_egress(address, Some(now + self.settings.egress_hold));
+            self.choices.stop_lingering(address);
+        } else if ready
+            && matches!(address.owner, EgressOwner::Group(..))
+            && self.choices.linger(address, now + self.settings.egress_hold)
+        {
+            self.dirty.extend(address.pool.clone().map(ObjectKey::Pool));
         }
     }
 
@@ -130,8 +138,31 @@ impl<D: Dialect> Engine<D> {
             && self.index.workload(workload).is_none()
             && self.planner.stands_nowhere(key)
         {
-            self.choices.release(workload, self.clock, &self.settings);
+            if let Some(choice) = self.choices.release(workload, self.clock, &self.settings) {
+                self.freed(&choice);
+            }
         }
+    }
+
+    /// All that may be wanted, and all that was: a leadership begins.
+    fn touch_everything(&mut self) {
+        self.touch_platform();
+        let members = self.dialect.members_are_rows();
+        let keys = keys_from_scratch(self.context(), members);
+        self.dirty.extend(keys);
+        let projects = self.index.projects().map(|p| &p.id);
+        let used = self.index.workloads().map(|w| &w.project);
+        let projects: BTreeSet<&ProjectId> = projects.chain(used).collect();
+        self.dirty
+            .extend(projects.into_iter().cloned().map(ObjectKey::Router));
+        self.dirty.extend(self.planner.wanted_objects().cloned());
+    }
+
+    /// Whether a project that no source names is deleted or just not listed yet depends on trust.
+    fn touch_unnamed_projects(&mut self) {
+        let made = self.choices.projects().map(|(project, _)| project);
+        let unnamed = made.filter(|p| self.index.project(p).is_none());
+        self.dirty.extend(unnamed.cloned().map(ObjectKey::Router));
     }
 
     /// The platform's own sections, which hang on nothing but settings.
@@ -160,19 +191,11 @@ impl<D: Dialect> Engine<D> {
         for (project, _) in self.choices.give_up_subnets(now, &self.settings) {
             self.dirty.push(ObjectKey::Router(project));
         }
-        let lingering: Vec<_> = self.choices.egress_lingering().cloned().collect();
-        for address in lingering {
-            if self
-                .choices
-                .egress_kept(&address)
-                .is_some_and(|until| until <= now)
-            {
-                self.choices.keep_egress(&address, None);
-                self.choices
-                    .set_egress(&address, crate::choices::EgressState::Pending);
-                self.dirty.extend(address.pool.clone().map(ObjectKey::Pool));
-                self.dirty.push(ObjectKey::Address(address));
-            }
+        for address in self.choices.lingered(now) {
+            self.dirty.extend(address.pool.clone().map(ObjectKey::Pool));
+            self.dirty.push(ObjectKey::Address(address));
         }
+        let waiting = self.choices.may_be_placed(now).into_iter();
+        self.dirty.extend(waiting.map(ObjectKey::Port));
     }
 }

@@ -212,7 +212,7 @@ impl<D: Dialect> Engine<D> {
                 .policy(p)
                 .map_or_else(|| other("policy", &p.0), |e| e.policy.origin.clone()),
             ObjectKey::Node(n) => {
-                let node = index.nodes().find(|x| x.id == *n);
+                let node = index.node(n);
                 node.map_or_else(|| other("node", &n.0), |x| x.origin.clone())
             }
             ObjectKey::Pool(p) => other("pool", &p.0),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::rows::{Row, RowId};
 use super::{Planner, Sight, Source};
-use crate::dialect::{Change, Dialect, Failure, RowKey, Seen, Verb};
+use crate::dialect::{Change, Dialect, Failure, Needs, Ref, RowKey, Seen, Verb};
 use crate::time::Time;
 use crate::topology::ObjectKey;
 
@@ -89,14 +89,15 @@ impl<D: Dialect> Planner<D> {
             return Decision::Blocked(Blocked::Until(retry.at));
         }
         let looked_for = self.dialect.looked_for(&row.key);
-        if let Some(twin) = self.twins.get(&id).and_then(|t| t.first()) {
-            return self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)));
-        }
+        let twin = self.twins.get(&id).and_then(|t| t.first());
         match (&row.want, &row.sight) {
             (_, Sight::Uncertain) | (Some(_), Sight::Unread) => Decision::Read,
             (None, Sight::Absent | Sight::Unread) => Decision::Settled,
             (Some(_), Sight::Present(..)) | (None, Sight::Present(..)) if looked_for => Decision::Settled,
             (Some(_), Sight::Absent) if looked_for => Decision::Read,
+            (_, Sight::Present(..)) if let Some(twin) = twin => {
+                self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)))
+            }
             (Some(_), Sight::Absent) => self.ensure(row, None, source, riding),
             (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), source, riding) {
                 Decision::Step(..) if *epoch < self.epoch => Decision::Read,
@@ -113,6 +114,11 @@ impl<D: Dialect> Planner<D> {
         source: &impl Source<D>,
         riding: Option<RowId>,
     ) -> Decision<D> {
+        // Cheaper than saying the row: what it refers to must stand.
+        let absent = self.absent(row, riding);
+        if !absent.is_empty() {
+            return Decision::Blocked(Blocked::On(absent));
+        }
         let Some(value) = source.row(&row.key) else {
             return Decision::Blocked(Blocked::Unsaid);
         };
@@ -139,10 +145,19 @@ impl<D: Dialect> Planner<D> {
         }
     }
 
+    fn absent(&self, row: &Row<D>, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
+        let others = row.want_refs.iter().filter(|id| Some(**id) != riding);
+        let rows = others.filter_map(|id| self.rows.get(*id));
+        let absent = rows.filter(|r| !matches!(r.sight, Sight::Present(..)));
+        absent.map(|r| r.key.clone()).collect()
+    }
+
     fn missing(&self, value: &D::Row, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
         let on = riding.and_then(|id| self.rows.get(id)).map(|r| &r.key);
         let refs = self.dialect.refs(value).into_iter();
-        refs.filter(|r| Some(&r.key) != on && !self.satisfied(&r.key, r.needs))
+        // What only the far end can say of a row is not known before it has answered for it.
+        let rides = |r: &Ref<D::Part>| Some(&r.key) == on && r.needs == Needs::Handle;
+        refs.filter(|r| !rides(r) && !self.satisfied(&r.key, r.needs))
             .map(|r| r.key)
             .collect()
     }

@@ -5,12 +5,18 @@
 
 use std::collections::VecDeque;
 
+use rustc_hash::FxHashSet;
+
+use super::rows::RowId;
 use super::{News, Planner, Sight, Source};
 use crate::dialect::{Dialect, ReadRequest, RowKey, Seen};
 use crate::time::Time;
 
 /// How many lists are paged through at once.
 const PARALLEL: usize = 4;
+
+/// After so many failures a list is begun anew: its cursor may be what does not work any more.
+const PATIENCE: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Inventory<D: Dialect> {
@@ -21,6 +27,8 @@ pub(super) struct Inventory<D: Dialect> {
     generation: u32,
     drift: Option<Drift<D::Collection>>,
     next_drift: usize,
+    /// Pages that did not come, one after the other.
+    failures: u32,
 }
 
 #[derive(Debug)]
@@ -39,6 +47,7 @@ impl<D: Dialect> Default for Inventory<D> {
             generation: 0,
             drift: None,
             next_drift: 0,
+            failures: 0,
         }
     }
 }
@@ -109,6 +118,9 @@ impl<D: Dialect> Planner<D> {
             return;
         }
         let at = self.inventory.next_drift % collections.len();
+        if at == 0 {
+            self.look_at_unlisted();
+        }
         self.inventory.next_drift = at + 1;
         self.inventory.generation += 1;
         self.inventory.drift = Some(Drift {
@@ -118,10 +130,21 @@ impl<D: Dialect> Planner<D> {
         self.inventory.pending.push_back((collections[at], None));
     }
 
+    /// Rows that no list shows (pools, with some far ends machines) are read by themselves.
+    fn look_at_unlisted(&mut self) {
+        let unlisted = self.rows.iter().filter(|(_, r)| {
+            matches!(r.sight, Sight::Present(..)) && self.dialect.collection(&r.key).is_none()
+        });
+        self.reads.extend(unlisted.map(|(id, _)| id));
+    }
+
     /// A page that did not come is asked for again.
     pub(crate) fn sweep_failed(&mut self, collection: D::Collection, cursor: Option<D::Cursor>) {
-        self.inventory.in_flight = self.inventory.in_flight.saturating_sub(1);
-        self.inventory.pending.push_front((collection, cursor));
+        let inventory = &mut self.inventory;
+        inventory.in_flight = inventory.in_flight.saturating_sub(1);
+        inventory.failures += 1;
+        let cursor = cursor.filter(|_| inventory.failures % PATIENCE != 0);
+        inventory.pending.push_front((collection, cursor));
     }
 
     /// Takes in a page.
@@ -134,6 +157,7 @@ impl<D: Dialect> Planner<D> {
         source: &impl Source<D>,
     ) {
         self.inventory.in_flight = self.inventory.in_flight.saturating_sub(1);
+        self.inventory.failures = 0;
         let started = self.inventory.drift.as_ref().map(|d| d.started);
         for (key, seen) in items {
             match started {
@@ -165,45 +189,36 @@ impl<D: Dialect> Planner<D> {
         row.swept = generation;
         match &row.sight {
             Sight::Present(known, _) if again && known.handle != seen.handle => {
-                self.twins.entry(id).or_default().push(seen);
-            }
-            _ => {
-                if let Sight::Present(old, _) = &row.sight {
-                    self.handles.remove(&old.handle);
+                let twins = self.twins.entry(id).or_default();
+                if twins.iter().all(|t| t.handle != seen.handle) {
+                    twins.push(seen);
                 }
-                self.handles.insert(seen.handle.clone(), id);
-                self.recount(id, |row| {
-                    row.sight = Sight::Present(seen, epoch);
-                    row.settled = false;
-                });
             }
+            _ => self.note(id, seen, epoch),
         }
+    }
+
+    fn note(&mut self, id: RowId, seen: Seen<D>, epoch: u64) {
+        if let Some(row) = self.rows.get(id)
+            && let Sight::Present(old, _) = &row.sight
+            && self.handles.get(&old.handle) == Some(&id)
+        {
+            self.handles.remove(&old.handle);
+        }
+        self.handles.insert(seen.handle.clone(), id);
+        self.recount(id, |row| {
+            row.sight = Sight::Present(seen, epoch);
+            row.known = None;
+            row.settled = false;
+        });
     }
 
     fn finish(&mut self, source: &impl Source<D>) {
         self.inventory.complete = true;
-        let (generation, whole) = (self.inventory.generation, self.inventory.whole);
+        self.choose_among_twins();
         let ids = self.rows.ids();
         for id in &ids {
-            let Some(row) = self.rows.get_mut(*id) else {
-                continue;
-            };
-            row.used_by = 0;
-            row.seen_refs = Box::default();
-            let looked_for = self.dialect.looked_for(&row.key);
-            if row.swept != generation {
-                let news = matches!(row.sight, Sight::Present(..) | Sight::Uncertain);
-                let sight = if whole && !looked_for {
-                    Sight::Absent
-                } else {
-                    Sight::Unread
-                };
-                let key = row.key.clone();
-                self.recount(*id, |row| row.sight = sight);
-                if news && whole && !looked_for {
-                    self.news.push_back(News::Gone(key));
-                }
-            }
+            self.miss_in_first_look(*id);
         }
         for id in &ids {
             let Some(row) = self.rows.get(*id) else { continue };
@@ -221,6 +236,59 @@ impl<D: Dialect> Planner<D> {
         for id in ids {
             self.recount(id, |row| row.settled = false);
             self.enqueue(id, source);
+        }
+    }
+
+    /// A row begins the leadership without users; one that was not shown is absent, or in doubt.
+    fn miss_in_first_look(&mut self, id: RowId) {
+        let (generation, whole) = (self.inventory.generation, self.inventory.whole);
+        let Some(row) = self.rows.get_mut(id) else { return };
+        row.used_by = 0;
+        row.seen_refs = Box::default();
+        if row.swept == generation {
+            return;
+        }
+        let known = matches!(row.sight, Sight::Present(..) | Sight::Uncertain);
+        match (whole && !self.dialect.looked_for(&row.key), known) {
+            (true, _) => {
+                let key = row.key.clone();
+                self.make_uncertain(id);
+                self.recount(id, |row| row.sight = Sight::Absent);
+                if known {
+                    self.news.push_back(News::Gone(key));
+                }
+            }
+            (false, true) => self.make_uncertain(id),
+            (false, false) => self.recount(id, |row| row.sight = Sight::Unread),
+        }
+    }
+
+    /// Of objects that bear one row's mark the one that others refer to is the row.
+    fn choose_among_twins(&mut self) {
+        if self.twins.is_empty() {
+            return;
+        }
+        let mut used: FxHashSet<D::Handle> = FxHashSet::default();
+        for (_, row) in self.rows.iter() {
+            if let Sight::Present(seen, _) = &row.sight {
+                used.extend(seen.refs.iter().cloned());
+            }
+        }
+        let mut ids: Vec<_> = self.twins.keys().copied().collect();
+        ids.sort_unstable();
+        let epoch = self.epoch;
+        for id in ids {
+            let Some(row) = self.rows.get(id) else { continue };
+            let Sight::Present(seen, _) = &row.sight else {
+                continue;
+            };
+            let Some(twins) = self.twins.get_mut(&id).filter(|_| !used.contains(&seen.handle)) else {
+                continue;
+            };
+            if let Some(twin) = twins.iter_mut().find(|t| used.contains(&t.handle)) {
+                let rightful = std::mem::replace(twin, seen.clone());
+                self.note(id, rightful, epoch);
+            }
         }
     }
 

@@ -112,6 +112,8 @@ struct Flight {
     lane: Option<ObjectKey>,
     verb: Verb,
     twin: bool,
+    /// As what it was wanted when this began.
+    fingerprint: Option<Digest>,
 }
 
 /// Counts that status, brakes and gates read.
@@ -173,6 +175,11 @@ impl<D: Dialect> Planner<D> {
         self.news.pop_front()
     }
 
+    /// Whether there is news that nobody has taken.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
     /// When something that waits for time is due.
     pub(crate) fn wake(&self) -> Option<Time> {
         self.timers.peek().map(|Reverse((time, _))| *time)
@@ -201,6 +208,12 @@ impl<D: Dialect> Planner<D> {
         self.rows
             .iter()
             .map(|(_, r)| (&r.key, r.want.as_ref().map(|w| w.fingerprint), &r.sight))
+    }
+
+    /// The objects of which a row is wanted; some more than once.
+    pub(crate) fn wanted_objects(&self) -> impl Iterator<Item = &ObjectKey> {
+        let wanted = self.rows.iter().filter(|(_, r)| r.want.is_some());
+        wanted.map(|(_, r)| &r.key.object)
     }
 
     /// Whether no row of the object stands, may stand, or is being made.
@@ -259,6 +272,10 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn satisfied(&self, key: &RowKey<D::Part>, needs: Needs) -> bool {
+        let row = self.rows.find(key).and_then(|id| self.rows.get(id));
+        if row.is_some_and(|r| r.leaving) {
+            return false;
+        }
         match needs {
             Needs::Handle => self.handle(key).is_some(),
             Needs::Cidr => self.attributes(key).is_some_and(|a| a.cidr.is_some()),

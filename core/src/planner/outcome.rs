@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::rows::{Retry, RowId};
+use super::rows::{Known, Retry, Row, RowId};
 use super::{News, Planner, Sight, Source};
 use crate::code::{Code, Disposition};
 use crate::dialect::{Dialect, Failure, Outcome, RowKey, Seen, StepId, Verb};
-use crate::digest;
+use crate::digest::{self, Digest};
 use crate::time::Time;
 use crate::topology::Kind;
 
@@ -29,13 +29,30 @@ impl<D: Dialect> Planner<D> {
         if flight.twin {
             return self.twin_done(id, outcome, now, source);
         }
+        let retire = flight.verb == Verb::Retire;
         match outcome {
-            Outcome::Done(seen) => self.stands(id, seen, now, source),
-            Outcome::Gone if flight.verb == Verb::Retire => self.gone(id, source),
+            Outcome::Done(seen) => {
+                self.end_backoff(id);
+                self.stands(id, seen, now, source);
+                self.written(id, flight.fingerprint, now, source);
+            }
+            Outcome::Gone if retire => {
+                self.end_backoff(id);
+                self.gone(id, source);
+            }
             Outcome::Gone | Outcome::Stale | Outcome::Uncertain => self.doubt(id, source),
-            Outcome::Refused(failure) => self.fail(id, failure, now, source),
+            Outcome::Refused(failure) => {
+                self.fail(id, failure, now, source);
+                match retire {
+                    true => self.wake_dependents(id, false, source),
+                    false => self.doubt_foreign_refs(id, source),
+                }
+            }
             Outcome::NotSent(failure) => {
                 self.enqueue(id, source);
+                if retire {
+                    self.wake_dependents(id, false, source);
+                }
                 return Some(failure);
             }
         }
@@ -75,24 +92,21 @@ impl<D: Dialect> Planner<D> {
     /// Takes in the answer to a read of single rows.
     pub(crate) fn rows_read(
         &mut self,
+        asked: &[RowKey<D::Part>],
         items: Vec<(RowKey<D::Part>, Seen<D>)>,
         absent: Vec<RowKey<D::Part>>,
         refused: Vec<(RowKey<D::Part>, Failure)>,
         now: Time,
         source: &impl Source<D>,
     ) {
-        let mut fresh = Vec::new();
-        for (key, seen) in items {
-            let id = self.row_id(key);
+        for (id, mut found) in self.by_row(items) {
             self.end_read(id);
-            if fresh.contains(&id) {
-                self.twins.entry(id).or_default().push(seen);
-                self.enqueue(id, source);
-            } else {
-                fresh.push(id);
-                self.twins.remove(&id);
-                self.stands(id, seen, now, source);
+            let seen = found.swap_remove(self.rightful(id, &found));
+            self.twins.remove(&id);
+            if !found.is_empty() {
+                self.twins.insert(id, found);
             }
+            self.stands(id, seen, now, source);
         }
         for key in absent {
             let Some(id) = self.rows.find(&key) else { continue };
@@ -108,6 +122,41 @@ impl<D: Dialect> Planner<D> {
             self.end_read(id);
             self.fail(id, failure, now, source);
         }
+        // What was not answered is asked again.
+        let silent = asked.iter().filter_map(|key| self.rows.find(key));
+        let silent: Vec<RowId> = silent
+            .filter(|id| self.rows.get(*id).is_some_and(|r| r.reading))
+            .collect();
+        for id in silent {
+            self.end_read(id);
+            self.reads.insert(id);
+        }
+    }
+
+    /// What was found, together for each row, in the order in which it came.
+    fn by_row(&mut self, items: Vec<(RowKey<D::Part>, Seen<D>)>) -> Vec<(RowId, Vec<Seen<D>>)> {
+        let mut rows: Vec<(RowId, Vec<Seen<D>>)> = Vec::new();
+        for (key, seen) in items {
+            let id = self.row_id(key);
+            match rows.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, found)) => found.push(seen),
+                None => rows.push((id, vec![seen])),
+            }
+        }
+        rows
+    }
+
+    /// Which of several objects that bear a row's mark is the row: the one it was, since others refer
+    /// to that one; the rest were left by lost answers.
+    fn rightful(&self, id: RowId, found: &[Seen<D>]) -> usize {
+        let Some(row) = self.rows.get(id) else { return 0 };
+        let known = match (&row.sight, &row.known) {
+            (Sight::Present(seen, _), _) => Some(&seen.handle),
+            (_, Some(known)) => Some(&known.handle),
+            _ => None,
+        };
+        let at = |handle: &D::Handle| found.iter().position(|seen| seen.handle == *handle);
+        known.and_then(at).unwrap_or(0)
     }
 
     /// The rows of a read that failed as a whole are read again later.
@@ -126,13 +175,21 @@ impl<D: Dialect> Planner<D> {
         }
     }
 
+    fn end_backoff(&mut self, id: RowId) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.retry = None;
+        }
+    }
+
     /// The row stands so.
     pub(super) fn stands(&mut self, id: RowId, seen: Seen<D>, now: Time, source: &impl Source<D>) {
         let Some(row) = self.rows.get(id) else { return };
         let (key, attributes) = (row.key.clone(), seen.attributes);
-        let news = match &row.sight {
-            Sight::Present(old, _) => old.handle != seen.handle || old.attributes != seen.attributes,
-            _ => true,
+        let stood = matches!(row.sight, Sight::Present(..));
+        let same = match (&row.sight, &row.known) {
+            (Sight::Present(old, _), _) => old.handle == seen.handle && old.attributes == attributes,
+            (_, Some(old)) => old.handle == seen.handle && old.attributes == attributes,
+            _ => false,
         };
         self.forget_handle(id);
         self.handles.insert(seen.handle.clone(), id);
@@ -145,17 +202,26 @@ impl<D: Dialect> Planner<D> {
         let epoch = self.epoch;
         self.recount(id, |row| {
             row.sight = Sight::Present(seen, epoch);
-            row.retry = None;
+            row.known = None;
             row.settled = false;
         });
-        if Self::is_firewall(key.object.kind()) {
+        let kind = key.object.kind();
+        if Self::is_firewall(kind) || (kind == Kind::Port && stood) {
             self.last_addition = now;
         }
-        if news {
+        if !(stood && same) {
             self.news.push_back(News::Stands(key, attributes));
-            self.wake_dependents(id, source);
+            self.wake_dependents(id, !same, source);
         }
         self.enqueue(id, source);
+    }
+
+    /// What was just written is as wanted, unless that, or what it refers to, has changed since.
+    fn written(&mut self, id: RowId, fingerprint: Option<Digest>, now: Time, source: &impl Source<D>) {
+        let same = |row: &Row<D>| !row.moved && row.want.map(|w| w.fingerprint) == fingerprint;
+        if fingerprint.is_some() && self.rows.get(id).is_some_and(same) && !self.twins.contains_key(&id) {
+            self.settle(id, now, source);
+        }
     }
 
     /// The row is certainly not there.
@@ -167,25 +233,46 @@ impl<D: Dialect> Planner<D> {
         self.set_seen_refs(id, Vec::new(), source);
         self.recount(id, |row| {
             row.sight = Sight::Absent;
+            row.known = None;
             row.settled = false;
-            row.retry = None;
             row.removal_due = None;
         });
         if stood {
             self.news.push_back(News::Gone(key));
-            self.wake_dependents(id, source);
+            self.wake_dependents(id, true, source);
         }
         self.enqueue(id, source);
     }
 
     /// Only a read tells what the row is now.
     pub(super) fn doubt(&mut self, id: RowId, source: &impl Source<D>) {
+        self.make_uncertain(id);
+        self.enqueue(id, source);
+    }
+
+    pub(super) fn make_uncertain(&mut self, id: RowId) {
         self.forget_handle(id);
         self.recount(id, |row| {
-            row.sight = Sight::Uncertain;
+            let sight = std::mem::replace(&mut row.sight, Sight::Uncertain);
+            if let Sight::Present(seen, _) = sight {
+                let (handle, attributes) = (seen.handle, seen.attributes);
+                row.known = Some(Box::new(Known { handle, attributes }));
+            }
             row.settled = false;
         });
-        self.enqueue(id, source);
+    }
+
+    /// A refusal may come from something made by others having changed (a machine made anew): look.
+    fn doubt_foreign_refs(&mut self, id: RowId, source: &impl Source<D>) {
+        let refs = self.rows.get(id).map(|row| row.want_refs.clone());
+        for referent in refs.unwrap_or_default() {
+            let foreign = self.rows.get(referent).is_some_and(|r| {
+                self.dialect.looked_for(&r.key) && matches!(r.sight, Sight::Present(..)) && !r.reading
+            });
+            if foreign {
+                self.doubt(referent, source);
+            }
+        }
     }
 
     /// It can't be done now; again after a while.
@@ -195,18 +282,18 @@ impl<D: Dialect> Planner<D> {
         let seed = digest::of(&(self.timing.seed, &row.key, attempts)).0;
         let at = now + backoff(failure.disposition, attempts, seed);
         let key = row.key.clone();
-        if failure.disposition == Disposition::ObserveThenRetry && matches!(row.sight, Sight::Present(..)) {
-            row.sight = Sight::Uncertain;
-        }
+        let doubtful = failure.disposition == Disposition::ObserveThenRetry;
         row.retry = Some(Box::new(Retry {
             at,
             attempts,
             failure: failure.clone(),
         }));
+        if doubtful && matches!(row.sight, Sight::Present(..)) {
+            self.doubt(id, source);
+        }
         self.recount(id, |row| row.settled = false);
         self.timers.push(Reverse((at, id)));
         self.news.push_back(News::Refused(key, failure));
-        let _ = source;
     }
 
     fn forget_handle(&mut self, id: RowId) {
@@ -239,12 +326,15 @@ impl<D: Dialect> Planner<D> {
     }
 
     /// What refers to this row looks again; a changed referent also ends its back-off.
-    fn wake_dependents(&mut self, id: RowId, source: &impl Source<D>) {
+    fn wake_dependents(&mut self, id: RowId, changed: bool, source: &impl Source<D>) {
         let Some(row) = self.rows.get(id) else { return };
         for dependent in row.wanted_by.clone() {
             self.recount(dependent, |row| {
-                row.retry = None;
+                if changed {
+                    row.retry = None;
+                }
                 row.settled = false;
+                row.moved |= row.flight;
             });
             self.enqueue(dependent, source);
         }

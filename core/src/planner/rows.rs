@@ -1,9 +1,11 @@
 //! The arena of rows.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 
 use super::Sight;
-use crate::dialect::{Dialect, Failure, RowKey};
+use crate::dialect::{Attributes, Dialect, Failure, RowKey};
 use crate::digest::Digest;
 use crate::time::Time;
 use crate::topology::ObjectKey;
@@ -23,7 +25,7 @@ pub(super) struct Row<D: Dialect> {
     /// Rows that the standing one refers to, as far as known.
     pub(super) seen_refs: Box<[RowId]>,
     /// Rows whose wanted value refers to this one.
-    pub(super) wanted_by: Vec<RowId>,
+    pub(super) wanted_by: BTreeSet<RowId>,
     /// How many standing rows refer to this one.
     pub(super) used_by: u32,
     /// When its removal first was due.
@@ -32,12 +34,24 @@ pub(super) struct Row<D: Dialect> {
     pub(super) swept: u32,
     /// When it was last written.
     pub(super) written: Time,
+    /// What it was when it last was seen standing, while that is in doubt.
+    pub(super) known: Option<Box<Known<D>>>,
     pub(super) queued: bool,
     pub(super) flight: bool,
+    /// What it refers to changed while its operation was under way.
+    pub(super) moved: bool,
+    /// Its removal is under way: nothing may come to rely on it.
+    pub(super) leaving: bool,
     pub(super) reading: bool,
     pub(super) settled: bool,
     /// What the counts hold of this row.
     pub(super) tally: Tally,
+}
+
+/// The far end's name for a row, and what it said of it.
+pub(super) struct Known<D: Dialect> {
+    pub(super) handle: D::Handle,
+    pub(super) attributes: Attributes,
 }
 
 /// What the counts hold of a row.
@@ -123,13 +137,16 @@ impl<D: Dialect> Rows<D> {
             retry: None,
             want_refs: Box::default(),
             seen_refs: Box::default(),
-            wanted_by: Vec::new(),
+            wanted_by: BTreeSet::new(),
             used_by: 0,
             removal_due: None,
             swept: 0,
             written: Time(0),
+            known: None,
             queued: false,
             flight: false,
+            moved: false,
+            leaving: false,
             reading: false,
             settled: true,
             tally: Tally::default(),

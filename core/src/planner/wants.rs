@@ -70,16 +70,14 @@ impl<D: Dialect> Planner<D> {
         let Some(row) = self.rows.get_mut(id) else { return };
         let old = std::mem::replace(&mut row.want_refs, new.clone().into());
         for referent in old {
-            if let Some(r) = self.rows.get_mut(referent)
-                && let Some(at) = r.wanted_by.iter().position(|x| *x == id)
-            {
-                r.wanted_by.swap_remove(at);
+            if let Some(r) = self.rows.get_mut(referent) {
+                r.wanted_by.remove(&id);
             }
             self.drop_if_idle(referent);
         }
         for referent in new {
             if let Some(r) = self.rows.get_mut(referent) {
-                r.wanted_by.push(id);
+                r.wanted_by.insert(id);
             }
         }
     }
@@ -95,14 +93,16 @@ impl<D: Dialect> Planner<D> {
         let Some(row) = self.rows.get_mut(id) else { return };
         let before = row.tally;
         change(row);
+        let kind = row.key.object.kind();
+        let (port, stands) = (kind == Kind::Port, matches!(row.sight, Sight::Present(..)));
         let after = super::rows::Tally {
             unsettled: !row.settled,
-            addition: !row.settled && row.want.is_some() && Self::is_firewall(row.key.object.kind()),
-            port: row.key.object.kind() == Kind::Port && matches!(row.sight, Sight::Present(..)),
-            retiring: row.want.is_none() && matches!(row.sight, Sight::Present(..)),
+            addition: !row.settled && row.want.is_some() && (Self::is_firewall(kind) || (port && stands)),
+            port: port && stands,
+            retiring: row.want.is_none() && stands,
         };
         row.tally = after;
-        let router = row.key.object.kind() == Kind::Router;
+        let router = kind == Kind::Router;
         let counts = &mut self.counts;
         step(&mut counts.unsettled, before.unsettled, after.unsettled);
         step(&mut counts.additions, before.addition, after.addition);

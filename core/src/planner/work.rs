@@ -12,8 +12,14 @@ use crate::time::Time;
 const READ_ROWS: usize = 32;
 
 impl<D: Dialect> Planner<D> {
-    /// The next batches that can go, one credit each; empty if nothing can.
-    pub(crate) fn next_batches(&mut self, now: Time, source: &impl Source<D>) -> Vec<Batch<D>> {
+    /// The next batch that can go; none if nothing can. If nothing may be written, what could go is
+    /// held until the gates are looked at again.
+    pub(crate) fn next_batch(
+        &mut self,
+        now: Time,
+        may_write: bool,
+        source: &impl Source<D>,
+    ) -> Option<Batch<D>> {
         while let Some(id) = self.queues.pop() {
             let Some(row) = self.rows.get_mut(id) else {
                 continue;
@@ -22,15 +28,19 @@ impl<D: Dialect> Planner<D> {
             if row.flight || row.reading {
                 continue;
             }
+            if row.settled {
+                self.drop_if_idle(id);
+                continue;
+            }
             if row.want.is_none() && matches!(row.sight, Sight::Present(..)) {
                 row.removal_due.get_or_insert(now);
             }
             match self.decide(id, now, source, None) {
-                Decision::Step(verb, op) => return self.launch(id, verb, op, now, source),
+                Decision::Step(..) | Decision::RetireTwin(_) if !may_write => self.gated.push(id),
+                Decision::Step(verb, op) => return Some(self.launch(id, verb, op, now, source)),
                 Decision::RetireTwin(op) => {
-                    return vec![Batch {
-                        steps: vec![self.fly(id, Verb::Retire, op, true)],
-                    }];
+                    let steps = vec![self.fly(id, Verb::Retire, op, true)];
+                    return Some(Batch { steps });
                 }
                 Decision::Settled => self.settle(id, now, source),
                 Decision::Read => {
@@ -39,7 +49,7 @@ impl<D: Dialect> Planner<D> {
                 Decision::Blocked(blocked) => self.block(id, blocked, now, source),
             }
         }
-        Vec::new()
+        None
     }
 
     /// The next rows to read.
@@ -56,7 +66,8 @@ impl<D: Dialect> Planner<D> {
             }
             row.reading = true;
             let handle = match &row.sight {
-                Sight::Present(seen, _) => Some(seen.handle.clone()),
+                // What others make may have been made anew under the same name.
+                Sight::Present(seen, _) if !self.dialect.looked_for(&row.key) => Some(seen.handle.clone()),
                 _ => None,
             };
             let key = row.key.clone();
@@ -101,7 +112,7 @@ impl<D: Dialect> Planner<D> {
         !self.reads.is_empty()
     }
 
-    fn settle(&mut self, id: RowId, now: Time, source: &impl Source<D>) {
+    pub(super) fn settle(&mut self, id: RowId, now: Time, source: &impl Source<D>) {
         let additions = self.counts.additions;
         self.recount(id, |row| {
             row.settled = true;
@@ -133,14 +144,7 @@ impl<D: Dialect> Planner<D> {
         }
     }
 
-    fn launch(
-        &mut self,
-        id: RowId,
-        verb: Verb,
-        op: D::Op,
-        now: Time,
-        source: &impl Source<D>,
-    ) -> Vec<Batch<D>> {
+    fn launch(&mut self, id: RowId, verb: Verb, op: D::Op, now: Time, source: &impl Source<D>) -> Batch<D> {
         let mut steps = vec![self.fly(id, verb, op, false)];
         let kind = self.rows.get(id).map(|r| r.key.object.kind());
         let room = kind.map_or(1, |k| self.dialect.batch_room(k));
@@ -154,18 +158,14 @@ impl<D: Dialect> Planner<D> {
                 }
             }
         }
-        let mut batches = self.dialect.batch(steps);
-        if self
-            .rows
-            .get(id)
-            .is_some_and(|r| self.dialect.lane(&r.key).is_some())
-            && batches.len() > 1
-        {
-            for batch in batches.split_off(1) {
-                batch.steps.iter().for_each(|step| self.recall(step.id, source));
-            }
+        // What does not go with the first step goes by itself, later: it may ride on that step, or
+        // wait for its lane.
+        let mut batches = self.dialect.batch(steps).into_iter();
+        let first = batches.next().unwrap_or(Batch { steps: Vec::new() });
+        for step in batches.flat_map(|batch| batch.steps) {
+            self.recall(step.id, source);
         }
-        batches
+        first
     }
 
     /// Rows that might go in one batch with this one: those that ride on it, and those of its lane.
@@ -173,7 +173,7 @@ impl<D: Dialect> Planner<D> {
         let Some(row) = self.rows.get(id) else {
             return Vec::new();
         };
-        let mut mates = row.wanted_by.clone();
+        let mut mates: Vec<RowId> = row.wanted_by.iter().copied().collect();
         if let Some(lane) = self.dialect.lane(&row.key)
             && lane != row.key.object
         {
@@ -229,10 +229,13 @@ impl<D: Dialect> Planner<D> {
         self.next_step += 1;
         let step = StepId(self.next_step);
         // `id` came out of the arena in the same call, so the row is there.
-        let key = match self.rows.get_mut(id) {
+        let (key, fingerprint) = match self.rows.get_mut(id) {
             Some(row) => {
                 row.flight = true;
-                row.key.clone()
+                row.moved = false;
+                let fingerprint = row.want.filter(|_| verb == Verb::Ensure).map(|w| w.fingerprint);
+                row.leaving = verb == Verb::Retire && !twin;
+                (row.key.clone(), fingerprint)
             }
             None => unreachable!("a row is launched while it stands in the arena"),
         };
@@ -247,6 +250,7 @@ impl<D: Dialect> Planner<D> {
                 lane,
                 verb,
                 twin,
+                fingerprint,
             },
         );
         Step {
@@ -268,6 +272,7 @@ impl<D: Dialect> Planner<D> {
         let flight = self.flights.remove(&step)?;
         if let Some(row) = self.rows.get_mut(flight.row) {
             row.flight = false;
+            row.leaving = false;
         }
         if let Some(lane) = &flight.lane
             && let Some(state) = self.lanes.get_mut(lane)

@@ -1,5 +1,10 @@
-//! What the core says in documents is what it says in code.
+//! What the core says in documents is what it says in code, and what the engine does in simulated worlds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod documents;
+mod facts;
+mod far;
+mod laws;
+mod sim;
+mod toy;

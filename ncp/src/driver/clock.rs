@@ -17,7 +17,9 @@ pub struct Clock {
 impl Clock {
     /// A clock that starts a day in, so that times may be compared with earlier ones.
     pub fn start() -> Clock {
-        Clock { start: Instant::now() }
+        Clock {
+            start: Instant::now(),
+        }
     }
 
     /// Now.

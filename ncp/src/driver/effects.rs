@@ -28,7 +28,9 @@ impl<D: Dialect> Answer<D> {
     pub(super) fn tell(self, engine: &mut Engine<D>, now: Time) {
         match self {
             Answer::Wrote(outcomes) => {
-                outcomes.into_iter().for_each(|(step, outcome)| engine.done(step, outcome, now));
+                outcomes
+                    .into_iter()
+                    .for_each(|(step, outcome)| engine.done(step, outcome, now));
             }
             Answer::Read(id, outcome) => engine.read(id, outcome, now),
         }
@@ -46,7 +48,10 @@ where
     F: FarEnd<D> + Pacing + 'static,
 {
     pub(super) fn new(far_end: Arc<F>) -> Effects<D, F> {
-        Effects { far_end, tasks: JoinSet::new() }
+        Effects {
+            far_end,
+            tasks: JoinSet::new(),
+        }
     }
 
     /// How many effects may start now.
@@ -63,10 +68,12 @@ where
         let far_end = self.far_end.clone();
         match effect {
             Effect::Write(batch, fence) => {
-                self.tasks.spawn(async move { Answer::Wrote(far_end.write(batch, fence).await) });
+                self.tasks
+                    .spawn(async move { Answer::Wrote(far_end.write(batch, fence).await) });
             }
             Effect::Read(id, request) => {
-                self.tasks.spawn(async move { Answer::Read(id, far_end.read(request).await) });
+                self.tasks
+                    .spawn(async move { Answer::Read(id, far_end.read(request).await) });
             }
         }
     }
@@ -84,12 +91,12 @@ where
         self.tasks.try_join_next().map(|answer| answer.map_err(drop))
     }
 
-    /// Waits until another effect may start.
-    pub(super) async fn credit(&self) {
-        if self.far_end.parallel() <= self.tasks.len() {
-            // A place becomes free with the next answer.
-            std::future::pending::<()>().await;
-        }
-        self.far_end.credit().await;
+    /// Whether another effect has a place; else one becomes free with the next answer.
+    pub(super) fn has_place(&self) -> bool {
+        self.tasks.len() < self.far_end.parallel()
+    }
+
+    pub(super) fn far_end(&self) -> Arc<F> {
+        self.far_end.clone()
     }
 }

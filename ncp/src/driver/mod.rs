@@ -113,6 +113,8 @@ where
         self.lead(&mut inputs.fence);
         loop {
             self.advance();
+            let (far_end, clock, wake) = (self.effects.far_end(), self.clock, self.wake());
+            let starving = self.starving && self.effects.has_place();
             tokio::select! {
                 biased;
                 () = inputs.stop.cancelled() => return self.stop().await,
@@ -129,8 +131,8 @@ where
                     events.drain(..).for_each(|event| self.engine.feed(event, now));
                 }
                 Some(order) = inputs.orders.recv() => self.obey(order),
-                () = self.effects.credit(), if self.starving => {}
-                () = self.clock.until(self.wake()) => {}
+                () = far_end.credit(), if starving => {}
+                () = clock.until(wake) => {}
             }
         }
     }
@@ -138,7 +140,9 @@ where
     /// Answers that are there already are taken in together, so that the engine decides once.
     fn take_answers(&mut self) -> Result<(), DriverError> {
         while let Some(answer) = self.effects.try_answer() {
-            answer.map_err(|()| DriverError::TaskLost)?.tell(&mut self.engine, self.clock.now());
+            answer
+                .map_err(|()| DriverError::TaskLost)?
+                .tell(&mut self.engine, self.clock.now());
         }
         Ok(())
     }
@@ -155,13 +159,23 @@ where
         let poll = self.engine.poll(now, credits);
         self.starving = poll.effects.len() >= credits;
         self.wake = poll.wake;
-        poll.effects.into_iter().for_each(|effect| self.effects.start(effect));
+        poll.effects
+            .into_iter()
+            .for_each(|effect| self.effects.start(effect));
         self.report(now);
     }
 
     fn wake(&self) -> Time {
-        let latest = if self.reports.receiver_count() > 0 { Some(self.next_report) } else { None };
-        [self.wake, latest].into_iter().flatten().min().unwrap_or(self.clock.now() + Duration::from_secs(3600))
+        let latest = if self.reports.receiver_count() > 0 {
+            Some(self.next_report)
+        } else {
+            None
+        };
+        [self.wake, latest]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.clock.now() + Duration::from_secs(3600))
     }
 
     /// Publishes a report, seldom enough that making it costs little beside the work.
@@ -198,12 +212,17 @@ where
                 }
             }
         };
-        tokio::time::timeout(limit, rest).await.map_err(|_| DriverError::NotDrained(limit))
+        tokio::time::timeout(limit, rest)
+            .await
+            .map_err(|_| DriverError::NotDrained(limit))
     }
 }
 
 impl<D: Dialect, F> std::fmt::Debug for Driver<D, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("starving", &self.starving).field("wake", &self.wake).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("starving", &self.starving)
+            .field("wake", &self.wake)
+            .finish_non_exhaustive()
     }
 }

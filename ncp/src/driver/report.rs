@@ -15,7 +15,10 @@ pub struct Report {
 
 impl Report {
     pub(super) fn of<D: Dialect>(engine: &Engine<D>) -> Report {
-        Report { status: Some(engine.status()), conditions: engine.conditions() }
+        Report {
+            status: Some(engine.status()),
+            conditions: engine.conditions(),
+        }
     }
 
     /// Everything has been looked at and is as wanted.

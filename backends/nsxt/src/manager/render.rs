@@ -1,5 +1,6 @@
 //! From topology objects to rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -8,7 +9,7 @@ use ncp_core::compile::HELD_GROUP;
 use ncp_core::dialect::{Failure, RowKey};
 use ncp_core::digest::Digest;
 use ncp_core::id::{GroupId, ProjectId};
-use ncp_core::intent::{EgressAddress, EgressOwner, Peers, Tier};
+use ncp_core::intent::{EgressAddress, EgressOwner, Peers, Rule, Tier};
 use ncp_core::net::{Cidr, Service};
 use ncp_core::topology::{
     Applied, Object, ObjectKey, PlatformSection, Port, Section, SectionKey, SectionRule, SubnetNat, Switch,
@@ -290,7 +291,7 @@ impl Environment {
             );
             return Err(Failure::new(Code::FirewallCreationFailed, message));
         }
-        let body = |rule: &ncp_core::intent::Rule| {
+        let body = |rule: &Rule| {
             Body::Rule(RuleBody {
                 section: section(&x.section),
                 direction: rule.direction,
@@ -392,10 +393,18 @@ fn tier_name(tier: Tier) -> &'static str {
 }
 
 /// The rule without what only IPv6 could match; `None` if nothing is left.
-fn ipv4_only(rule: &ncp_core::intent::Rule) -> Option<ncp_core::intent::Rule> {
+fn ipv4_only(rule: &Rule) -> Option<Cow<'_, Rule>> {
+    let other = |s: &Service| matches!(s, Service::Icmp6 { .. });
+    let any4 = Cidr::Net(IpNet::V4(Ipv4Net::default()));
+    let as_it_is = match &rule.peers {
+        Peers::Cidrs(cidrs) => cidrs.iter().all(|c| c.is_ipv4() && *c != any4),
+        _ => true,
+    };
+    if as_it_is && !rule.services.iter().any(other) {
+        return Some(Cow::Borrowed(rule));
+    }
     let mut rule = rule.clone();
     if let Peers::Cidrs(cidrs) = &mut rule.peers {
-        let any4 = Cidr::Net(IpNet::V4(Ipv4Net::default()));
         cidrs.retain(Cidr::is_ipv4);
         if cidrs.is_empty() {
             return None;
@@ -405,6 +414,6 @@ fn ipv4_only(rule: &ncp_core::intent::Rule) -> Option<ncp_core::intent::Rule> {
         }
     }
     let had_services = !rule.services.is_empty();
-    rule.services.retain(|s| !matches!(s, Service::Icmp6 { .. }));
-    (!had_services || !rule.services.is_empty()).then_some(rule)
+    rule.services.retain(|s| !other(s));
+    (!had_services || !rule.services.is_empty()).then_some(Cow::Owned(rule))
 }
