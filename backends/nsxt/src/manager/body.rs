@@ -66,7 +66,9 @@ pub enum Body<R> {
         router: R,
         /// The switch's port.
         port: R,
-        /// The subnet.
+        /// The subnet, which must not be given back to its block while the router serves it.
+        subnet: R,
+        /// Its network.
         cidr: Ipv4Net,
     },
     /// A container's port.
@@ -179,13 +181,17 @@ impl<T> std::hash::Hash for Apart<T> {
     fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
-/// A translated address: by reference while wanted, as itself once resolved.
+/// A translated address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Translated<R> {
-    /// That which this claim holds.
-    Claim(R),
-    /// This.
-    Address(Ipv4Addr),
+    /// That which this claim holds. The rule names the claim besides the address, so that the address
+    /// is not given back while flows are translated to it.
+    Claim {
+        /// The claim.
+        claim: R,
+        /// The address, once it is known.
+        address: Option<Ipv4Addr>,
+    },
     /// None: the flow passes untranslated.
     Untranslated,
 }

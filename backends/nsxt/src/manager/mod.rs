@@ -12,6 +12,9 @@
 
 mod body;
 mod dialect;
+mod environment;
+mod far_end;
+mod json;
 mod names;
 mod part;
 mod render;
@@ -20,6 +23,8 @@ mod tags;
 
 pub use body::{Apart, Body, PeerSet, RuleBody, Target, Translated};
 pub use dialect::{Manager, Op};
+pub use environment::{EnvironmentError, Named, resolve_environment};
+pub use far_end::{Clock, NsxFarEnd};
 pub use names::{Block, Environment, Limits, NodeMatch, shorten};
 pub use part::{Collection, Cursor, Handle, Part};
 pub use tags::{Marks, Tag, owner_of};

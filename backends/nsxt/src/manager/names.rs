@@ -102,6 +102,15 @@ impl Environment {
         all
     }
 
+    /// The blocks that a project's subnets are cut from, in order of use.
+    pub fn blocks(&self, routed: bool) -> &[Block] {
+        if routed && !self.routed_blocks.is_empty() {
+            &self.routed_blocks
+        } else {
+            &self.container_blocks
+        }
+    }
+
     /// A display name within NSX's limit; a longer one is cut and told apart by a hash.
     pub fn name(&self, rest: &str) -> String {
         shorten(&format!("{}-{rest}", self.cluster), self.limits.name)

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use ncp_core::id::Name;
+use ncp_core::id::{GroupId, Name, NodeId, PolicyId};
+use ncp_core::topology::ObjectKey;
 use serde::Serialize;
 
 /// Which NSX object of a topology object a row is.
@@ -199,18 +200,22 @@ impl Collection {
     }
 }
 
-/// Where a paged listing goes on: NSX's cursor, and what has to be carried from page to page.
+/// Where a sweep goes on: NSX's cursor, and what has to be carried from page to page.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
     /// NSX's cursor for the next page.
     pub page: Option<String>,
-    /// Parents whose elements are still to be read (own sections, own routers).
-    pub parents: Vec<(ncp_core::topology::ObjectKey, Name)>,
-    /// Own groups seen so far: id to key.
-    pub groups: Vec<(Name, ncp_core::topology::ObjectKey)>,
-    /// Members of own unions seen so far: union's key and id, member's id.
-    pub members: Vec<(ncp_core::topology::ObjectKey, Name, Name)>,
-    /// More than one answer was needed, so it is not one moment.
+    /// The list itself has been read; what is left are elements of parents.
+    pub listed: bool,
+    /// Parents whose elements are still to be read (own sections, own routers): key and id.
+    pub parents: Vec<(ObjectKey, Name)>,
+    /// Own groups seen so far: id and key.
+    pub groups: Vec<(Name, GroupId)>,
+    /// Members of own unions seen so far: the union's policy and id, and the member's id.
+    pub members: Vec<(PolicyId, Name, Name)>,
+    /// Machines' ports seen so far: the machine, and the attachment id if there is one.
+    pub machines: Vec<(NodeId, Option<Name>)>,
+    /// A list took more than one answer, so what it did not show may be there all the same.
     pub paged: bool,
 }
 

@@ -20,6 +20,7 @@ use ncp_core::verdict::{RuleLimits, split};
 use super::body::{Apart, Body, PeerSet, RuleBody, Target, Translated};
 use super::names::Environment;
 use super::part::Part;
+use super::tags::is_structural;
 
 pub(super) type Key = RowKey<Part>;
 pub(super) type Wanted = Body<Key>;
@@ -57,8 +58,11 @@ fn section(of: &SectionKey) -> Key {
     key(ObjectKey::Section(of.clone()), Part::Section)
 }
 
-fn claim(address: &EgressAddress) -> Key {
-    key(ObjectKey::Address(address.clone()), Part::Claim)
+fn claimed(address: &EgressAddress) -> Translated<Key> {
+    Translated::Claim {
+        claim: key(ObjectKey::Address(address.clone()), Part::Claim),
+        address: None,
+    }
 }
 
 /// The key of the spoof-guard profile that every container's port uses.
@@ -167,6 +171,7 @@ impl Environment {
                     name,
                     router: router(&x.project, Part::Router),
                     port: own(Part::GatewayPort),
+                    subnet: key(ObjectKey::Subnet(x.project.clone(), x.index), Part::IpSubnet),
                     cidr: x.cidr,
                 },
             ),
@@ -187,11 +192,12 @@ impl Environment {
         let mut labels: Vec<_> = x
             .labels
             .iter()
-            .filter(|(_, v)| !v.is_empty())
+            .filter(|(k, v)| !v.is_empty() && !is_structural(k))
             .map(|(k, v)| self.label(k, v))
             .collect();
         labels.truncate(room);
         labels.sort();
+        labels.dedup();
         let mut groups = x.groups.clone();
         groups.sort();
         Ok(Body::Port {
@@ -219,10 +225,7 @@ impl Environment {
             destination,
             translated,
         };
-        let mut rows = vec![(
-            Part::Nat,
-            rule(PROJECT_PRIORITY, None, Translated::Claim(claim(&x.address))),
-        )];
+        let mut rows = vec![(Part::Nat, rule(PROJECT_PRIORITY, None, claimed(&x.address)))];
         for (i, range) in self.no_masquerade.iter().take(usize::from(u8::MAX)).enumerate() {
             let pass = rule(UNTRANSLATED_PRIORITY, Some(*range), Translated::Untranslated);
             rows.push((Part::NoNat(i as u8), pass));
@@ -236,7 +239,7 @@ impl Environment {
             priority: WORKLOAD_PRIORITY,
             source: Ipv4Net::from(x.source),
             destination: None,
-            translated: Translated::Claim(claim(&x.address)),
+            translated: claimed(&x.address),
         }
     }
 
@@ -299,10 +302,11 @@ impl Environment {
                 applied_to: applied(&x.applied_to),
             })
         };
-        Ok(parts
-            .iter()
-            .enumerate()
+        let bodies = parts.iter().enumerate();
+        Ok(bodies
             .map(|(i, rule)| (Part::Rule(i as u8), body(rule)))
+            // Written down, an empty list would mean everything.
+            .filter(|(_, body)| !matches!(body, Body::Rule(r) if r.peers == PeerSet::Of(Vec::new())))
             .collect())
     }
 

@@ -1,6 +1,7 @@
 //! References: which rows a body refers to, and the body with NSX's ids in their place.
 
 use ncp_core::dialect::{Needs, Ref, Resolve};
+use ncp_core::net::Service;
 
 use super::body::{Apart, Body, PeerSet, RuleBody, Target, Translated};
 use super::dialect::Manager;
@@ -16,9 +17,12 @@ pub(super) fn each_ref<R>(body: &Body<R>, see: &mut impl FnMut(&R, Needs)) {
         }
         Body::Advertisement { router } => see(router, Needs::Handle),
         Body::GatewayPort { switch, .. } => see(switch, Needs::Handle),
-        Body::Downlink { router, port, .. } => {
+        Body::Downlink {
+            router, port, subnet, ..
+        } => {
             see(router, Needs::Handle);
             see(port, Needs::Handle);
+            see(subnet, Needs::Handle);
         }
         Body::Port {
             switch,
@@ -34,7 +38,7 @@ pub(super) fn each_ref<R>(body: &Body<R>, see: &mut impl FnMut(&R, Needs)) {
         }
         Body::Claim { pool: Some(pool), .. } => see(pool, Needs::Handle),
         Body::Nat {
-            translated: Translated::Claim(claim),
+            translated: Translated::Claim { claim, .. },
             ..
         } => see(claim, Needs::Address),
         Body::Member { group, member } => {
@@ -113,11 +117,13 @@ pub(super) fn resolve(body: &Wanted, rows: &dyn Resolve<Manager>) -> Body<Handle
             name,
             router,
             port,
+            subnet,
             cidr,
         } => Body::Downlink {
             name,
             router: handle(&router),
             port: handle(&port),
+            subnet: handle(&subnet),
             cidr,
         },
         Body::Port {
@@ -159,11 +165,10 @@ pub(super) fn resolve(body: &Wanted, rows: &dyn Resolve<Manager>) -> Body<Handle
             translated,
         } => {
             let translated = match translated {
-                Translated::Claim(claim) => match rows.attributes(&claim).and_then(|a| a.address) {
-                    Some(address) => Translated::Address(address),
-                    None => Translated::Claim(handle(&claim)),
+                Translated::Claim { claim, .. } => Translated::Claim {
+                    claim: handle(&claim),
+                    address: rows.attributes(&claim).and_then(|a| a.address),
                 },
-                Translated::Address(address) => Translated::Address(address),
                 Translated::Untranslated => Translated::Untranslated,
             };
             Body::Nat {
@@ -204,12 +209,23 @@ pub(super) fn resolve(body: &Wanted, rows: &dyn Resolve<Manager>) -> Body<Handle
                 PeerSet::Of(all) => PeerSet::Of(targets(all, &handle)),
                 PeerSet::NoneOf(all) => PeerSet::NoneOf(targets(all, &handle)),
             },
-            services: rule.services,
+            services: in_order(rule.services),
             action: rule.action,
             log: rule.log,
             applied_to: targets(&rule.applied_to, &handle),
         }),
     }
+}
+
+/// Services in one order, whatever order they were written in, since NSX promises to keep none.
+pub(super) fn in_order(mut services: Vec<Service>) -> Vec<Service> {
+    for service in &mut services {
+        if let Service::Tcp(ports) | Service::Udp(ports) = service {
+            ports.sort_unstable();
+        }
+    }
+    services.sort_unstable();
+    services
 }
 
 /// Resolved references, in an order that does not depend on how they were named.

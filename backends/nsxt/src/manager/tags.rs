@@ -13,18 +13,39 @@ use super::names::{Environment, shorten};
 use super::part::Part;
 
 /// The version of the marks' meaning (not the product's).
-pub const VERSION: &str = "2.0.0";
+pub(super) const VERSION: &str = "2.0.0";
 
 /// Scope of the cluster's name (R-IPAM-09, R-RES-06).
-pub const CLUSTER: &str = "ncp/cluster";
+pub(super) const CLUSTER: &str = "ncp/cluster";
 /// Scope of [`VERSION`].
-pub const MARKS: &str = "ncp/version";
+pub(super) const MARKS: &str = "ncp/version";
 /// Scope of a row's key.
-pub const KEY: &str = "ncp/key";
+pub(super) const KEY: &str = "ncp/key";
 /// Scope of a project's id.
-pub const PROJECT: &str = "ncp/project";
+pub(super) const PROJECT: &str = "ncp/project";
 /// Scope of a group that a port belongs to.
-pub const GROUP: &str = "ncp/group";
+pub(super) const GROUP: &str = "ncp/group";
+
+/// Scope of whether a subnet was cut for a project that is not translated.
+pub(super) const ROUTED: &str = "ncp/routed";
+/// Scope of the id of the subnet that a router's port serves.
+pub(super) const SUBNET: &str = "ncp/subnet_id";
+/// Scope of the tier that a firewall section stands in.
+pub(super) const TIER: &str = "ncp/tier";
+/// Scope of whether a firewall section stands among those that log.
+pub(super) const LOGS: &str = "ncp/logs";
+/// Scope of the id of the pool that a claimed address comes from.
+pub(super) const POOL: &str = "ncp/extpoolid";
+/// Scope of how far a claim has come.
+pub(super) const CLAIM: &str = "ncp/claim";
+/// Scope of the id of the claim whose address a NAT rule translates to.
+pub(super) const CLAIM_ID: &str = "ncp/claim_id";
+/// Scope of an address that is taken and may be ours: an answer was lost. Nobody uses it.
+pub(super) const SUSPECT: &str = "ncp/suspect";
+/// Scope by which an operator says whom a pool is for (R-SNAT-01).
+pub(super) const OWNER: &str = "ncp/owner";
+/// Scope by which a machine's port is recognised (R-RES-06).
+pub(super) const NODE: &str = "ncp/node_name";
 
 /// A tag of NSX's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -103,7 +124,7 @@ pub fn owner_of(tags: &[Tag], cluster: &str) -> Marks {
     }
 }
 
-fn key_text(key: &RowKey<Part>) -> String {
+pub(super) fn key_text(key: &RowKey<Part>) -> String {
     format!("{}#{}", key.object, key.part)
 }
 
@@ -113,6 +134,23 @@ fn parse_key(text: &str) -> Option<RowKey<Part>> {
 }
 
 /// Scopes that ownership and structure use; what is not among them on a port is a label.
-pub fn is_structural(scope: &str) -> bool {
-    matches!(scope, CLUSTER | MARKS | KEY | PROJECT | GROUP)
+pub(super) fn is_structural(scope: &str) -> bool {
+    matches!(
+        scope,
+        CLUSTER
+            | MARKS
+            | KEY
+            | PROJECT
+            | GROUP
+            | ROUTED
+            | SUBNET
+            | TIER
+            | LOGS
+            | POOL
+            | CLAIM
+            | CLAIM_ID
+            | SUSPECT
+            | OWNER
+            | NODE
+    )
 }
