@@ -8,7 +8,7 @@ use crate::api::{ApiError, crud};
 use crate::emulator::Emulator;
 use crate::error::EmulatorError;
 use crate::kinds::Kind;
-use crate::store::{Body, New, Tx};
+use crate::store::{Body, Tx};
 
 /// How the ports of cells are marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,7 +245,7 @@ fn add_cell(tx: &mut Tx<'_>, fixture: &Fixture, switch: &str, number: usize) -> 
         "local_id_on_host": number.to_string(), "power_state": "VM_RUNNING", "type": "REGULAR", "tags": [],
         "compute_ids": [format!("externalId:{machine}"), format!("biosUuid:{}", uuid(&format!("bios {name}")))],
     });
-    tx.create(New::of(Kind::VirtualMachine, body(computer)).id(machine.as_str()));
+    tx.report(Kind::VirtualMachine, &machine, body(computer));
     let interface = json!({
         "resource_type": "VirtualNetworkInterface", "display_name": format!("{name} adapter 1"),
         "external_id": format!("{machine}-4000"), "device_key": "4000", "device_name": "Network adapter 1",
@@ -253,7 +253,7 @@ fn add_cell(tx: &mut Tx<'_>, fixture: &Fixture, switch: &str, number: usize) -> 
         "owner_vm_id": machine, "vm_local_id_on_host": number.to_string(), "lport_attachment_id": vif,
         "ip_address_info": [{ "source": "VM_TOOLS", "ip_addresses": [address(number)] }], "tags": [],
     });
-    tx.create(New::of(Kind::VirtualNetworkInterface, body(interface)).id(format!("{machine}-4000")));
+    tx.report(Kind::VirtualNetworkInterface, &format!("{machine}-4000"), body(interface));
     Ok(Cell { name, vif, port, machine })
 }
 

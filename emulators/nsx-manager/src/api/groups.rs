@@ -35,7 +35,10 @@ pub(super) fn read(store: &mut Store, call: &Call<'_>, group: &str, rest: &[&str
     let stored = stored.ok_or_else(|| ApiError::not_found("NSGroup", group))?;
     let listing = Listing::read(call, 1000)?;
     match rest {
-        ["member-types"] => listing.values(member_types(&stored)),
+        ["member-types"] => {
+            let types = member_types(&stored);
+            Ok(Answer::json(json!({ "result_count": types.len(), "results": types })))
+        }
         ["service-associations"] => listing.values(associations(store, group)),
         [effective] => {
             let realized = store.realized();

@@ -87,6 +87,12 @@ impl<'a> Tx<'a> {
         self.put(Object { kind: new.kind, id, parent: new.parent, seq, uid, body })
     }
 
+    /// Stores an object that others report, which has none of the common fields.
+    pub(crate) fn report(&mut self, kind: Kind, id: &str, body: Body) {
+        let uid = self.number();
+        self.put(Object { kind, id: id.into(), parent: None, seq: uid, uid, body });
+    }
+
     /// Stores a changed body: raises the revision.
     pub(crate) fn update(&mut self, old: &Object, body: Body) -> Arc<Object> {
         let mut object = Object { body, ..old.clone() };

@@ -115,6 +115,7 @@ async fn requests_and_answers_are_as_published() {
             let contract = Contract::load(&folder.join(file)).unwrap();
             // A 2.5 manager may answer with fields that 2.3 lacks, never the other way round.
             let newer = version == Version::V2_5 && contract.name().contains("2.3");
+            let older = version < Version::V2_5 && contract.name().contains("2.5");
             for entry in world.emulator.log().entries(0) {
                 let (method, path, query) = (&entry.method, &entry.path, &entry.query);
                 let (request, answer) = (parsed(&entry.request), parsed(&entry.answer));
@@ -122,7 +123,10 @@ async fn requests_and_answers_are_as_published() {
                 let said = contract.validate_response(method, path, query, entry.status.unwrap(), answer.as_ref());
                 judged += usize::from(said.is_some());
                 let findings = asked.into_iter().chain(said).flatten();
+                // 2.5 made fields a duty that 2.3 doesn't know, so an older manager can't have them.
+                let duty = |place: &str| older && place == "pending_change_list";
                 let findings = findings.filter(|one| !(newer && one.fault == Fault::UnknownField));
+                let findings = findings.filter(|one| !(one.fault == Fault::Missing && duty(&one.place)));
                 complaints.extend(findings.map(|one| format!("{} {method} {path}?{query}: {one:?}", contract.name())));
             }
         }

@@ -34,14 +34,23 @@ pub(super) fn dispatch(store: &mut Store, call: &Call<'_>, rest: &[&str]) -> Res
     }
 }
 
+/// Common fields that a rule, which is embedded in its section, has not.
+const HIDDEN: &[&str] = &[
+    "_create_time",
+    "_create_user",
+    "_last_modified_time",
+    "_last_modified_user",
+    "_protection",
+    "_system_owned",
+    "tags",
+];
+
 /// A rule as clients see it: at its section's revision.
 fn shown_rule(view: &View, rule: &Object) -> Value {
     let section = rule.parent.as_deref().and_then(|section| view.get(Kind::FirewallSection, section));
     let mut body = rule.body.clone();
     body.insert("_revision".into(), json!(section.map_or(0, |section| section.revision())));
-    for hidden in ["_system_owned", "_protection", "tags"] {
-        body.remove(hidden);
-    }
+    HIDDEN.iter().for_each(|field| drop(body.remove(*field)));
     Value::Object(body)
 }
 

@@ -12,6 +12,7 @@ use crate::api::list::{self, Listing};
 use crate::api::{Answer, ApiError, Call, Payload, Result, crud};
 use crate::kinds::firewall::{MODULE, Place, not_default, place};
 use crate::kinds::{self, Kind};
+use crate::options::Version;
 use crate::store::{Body, Object, Store, Tx, items, text};
 
 pub(super) fn collection(store: &mut Store, call: &Call<'_>) -> Result<Answer> {
@@ -62,7 +63,11 @@ pub(super) fn state(store: &mut Store, call: &Call<'_>, id: &str) -> Result<Answ
     let realized = store.realized().get(Kind::FirewallSection, id);
     let done = realized.is_some_and(|section| section.revision() == revision);
     let state = if done { "success" } else { "in_progress" };
-    Ok(Answer::json(json!({ "state": state, "revision_desired": revision, "details": [] })))
+    let mut shown = json!({ "state": state, "revision_desired": revision, "details": [] });
+    if store.version >= Version::V2_5 {
+        shown["pending_change_list"] = json!([]);
+    }
+    Ok(Answer::json(shown))
 }
 
 /// The sections of a layer, in order.
