@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use foundation_emulator::{CellSpec, Foundation, Scenario};
-use nsx_manager_emulator::{Emulator, Fixture};
+use nsx_manager_emulator::{Emulator, ExternalPool, Fixture};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Doors;
@@ -113,12 +113,7 @@ impl Sandbox {
         foundation.load(&scenario)?;
         cells.extend(scenario.cells.iter().map(|cell| cell.id.clone()));
         let managers = Emulator::start(config::managers(options.state.as_deref())).await?;
-        managers.fixture(&Fixture {
-            cluster: config::CLUSTER.to_owned(),
-            cells: 0,
-            named_cells: cells,
-            ..Fixture::default()
-        })?;
+        managers.fixture(&fixture(cells))?;
         let config = config::write(&folder, &managers, &foundation)?;
         Ok(Sandbox { managers, foundation, config, folder, started })
     }
@@ -204,6 +199,16 @@ impl Sandbox {
         self.foundation.stop().await;
         self.managers.stop().await;
     }
+}
+
+/// What an operator would have prepared: a pool for organizations, and one for the app that names its own.
+fn fixture(cells: Vec<String>) -> Fixture {
+    let mut fixture =
+        Fixture { cluster: config::CLUSTER.to_owned(), cells: 0, named_cells: cells, ..Fixture::default() };
+    let mut own = ExternalPool::of("payments-pool", "203.0.113");
+    own.tags.push(("ncp/owner".to_owned(), format!("cluster:{}", config::CLUSTER)));
+    fixture.pools.push(own);
+    fixture
 }
 
 /// How long a sandbox may take to converge.

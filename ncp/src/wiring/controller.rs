@@ -131,13 +131,15 @@ async fn live(
     let lead = async {
         match mode {
             Mode::Write => {
-                let follow = |fence| drop(wires.to_fence.send(fence));
+                let follow = |fence| {
+                    wires.to_fence.send_replace(fence);
+                };
                 adapter.lead(follow, released.cancelled()).await
             }
             Mode::Observe => {
                 // Looking needs no lock.
                 let fence = Fence { epoch: 1, deadline: Time(u64::MAX) };
-                drop(wires.to_fence.send(Some(fence)));
+                wires.to_fence.send_replace(Some(fence));
                 released.cancelled().await;
                 Ok(())
             }

@@ -18,7 +18,8 @@ use super::{LockClock, Pace};
 use crate::config::{Config, Endpoint, Locket, MutualEndpoint, MutualTls, Trust, WebUrl};
 use crate::driver::Clock;
 
-/// Shares a URL's host between the instances behind it.
+/// The name and port of the BBS on every foundation (diego-release, job `bbs`).
+const BBS_NAME: &str = "bbs.service.cf.internal";
 const BBS_PORT: u16 = 8889;
 
 /// The adapter; `owner` names this process to the lock.
@@ -69,10 +70,18 @@ fn mutual(endpoint: &MutualEndpoint) -> Result<PeerOptions, AdapterError> {
         let message = "an endpoint without an address".to_owned();
         return Err(AdapterError { code: Code::InvalidConfiguration, message });
     };
-    let mut peer = PeerOptions::new(first.url().clone());
+    let mut url = first.url().clone();
+    let mut addresses = Vec::new();
     if !others.is_empty() {
-        peer.addresses = endpoint.urls.iter().map(address).collect();
+        addresses = endpoint.urls.iter().map(address).collect();
+        // Several addresses are instances of one server, whose certificate bears its name.
+        if !matches!(url.host(), Some(url::Host::Domain(_))) {
+            let named = url.set_host(Some(BBS_NAME));
+            debug_assert!(named.is_ok(), "a web URL takes a host name");
+        }
     }
+    let mut peer = PeerOptions::new(url);
+    peer.addresses = addresses;
     peer.tls = endpoint.tls.as_ref().map(identity).transpose()?;
     Ok(peer)
 }

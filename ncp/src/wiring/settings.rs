@@ -9,7 +9,7 @@ use crate::config::{Config, DenyAction, PlatformSource};
 
 pub(super) fn settings(config: &Config, pace: &Pace) -> Settings {
     let sources = config.cf.platform_sources.iter().filter_map(|source| match source {
-        PlatformSource::Net(net) => Some(Cidr::net(*net)),
+        PlatformSource::Network(net) => Some(Cidr::net(*net)),
         PlatformSource::Group(_) => None,
     });
     Settings {
