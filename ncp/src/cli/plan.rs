@@ -48,7 +48,11 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 
 fn print(plan: &Plan, json: bool) -> Exit {
     let page = page(plan);
-    let text = if json { format!("{:#}\n", page.json) } else { page.text };
+    let text = if json {
+        format!("{:#}\n", page.json)
+    } else {
+        page.text
+    };
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) if plan.steps.is_empty() => Exit::Done,
         Ok(()) => Exit::Changes,
@@ -79,13 +83,18 @@ pub enum PlanError {
 /// If something can't be read in time.
 pub async fn plan(config: &Config, pace: &Pace, limit: Duration) -> Result<Plan, PlanError> {
     let stop = CancellationToken::new();
-    let (running, life) = Controller::new(config, pace, Mode::Observe).await?.start(stop.clone());
+    let (running, life) = Controller::new(config, pace, Mode::Observe)
+        .await?
+        .start(stop.clone());
     let ask = async {
         let asked = tokio::time::timeout(limit, read_all(&running)).await;
         stop.cancel();
         match asked {
             Ok(plan) => plan,
-            Err(_) => Err(PlanError::Unread { limit, missing: missing(&running) }),
+            Err(_) => Err(PlanError::Unread {
+                limit,
+                missing: missing(&running),
+            }),
         }
     };
     let (plan, life) = tokio::join!(ask, life);
@@ -94,9 +103,15 @@ pub async fn plan(config: &Config, pace: &Pace, limit: Duration) -> Result<Plan,
 }
 
 async fn read_all(running: &Running) -> Result<Plan, PlanError> {
-    let gone = || PlanError::Unread { limit: Duration::ZERO, missing: "the controller ended".to_owned() };
+    let gone = || PlanError::Unread {
+        limit: Duration::ZERO,
+        missing: "the controller ended".to_owned(),
+    };
     let mut reports = running.reports.clone();
-    reports.wait_for(|report| report.read_all()).await.map_err(|_| gone())?;
+    reports
+        .wait_for(|report| report.read_all())
+        .await
+        .map_err(|_| gone())?;
     let (to, plan) = oneshot::channel();
     running.orders.send(Order::Plan(to)).await.map_err(|_| gone())?;
     plan.await.map_err(|_| gone())
@@ -104,10 +119,15 @@ async fn read_all(running: &Running) -> Result<Plan, PlanError> {
 
 fn missing(running: &Running) -> String {
     let report = running.reports.borrow().clone();
-    let mut missing: Vec<String> = running.adapter.watchers().into_iter().filter_map(|w| {
-        let reason = w.reason?;
-        Some(format!("{}: {reason}", w.name))
-    }).collect();
+    let mut missing: Vec<String> = running
+        .adapter
+        .watchers()
+        .into_iter()
+        .filter_map(|w| {
+            let reason = w.reason?;
+            Some(format!("{}: {reason}", w.name))
+        })
+        .collect();
     if !report.status.as_ref().is_some_and(|s| s.observed) {
         missing.push("the managers' lists".to_owned());
     }

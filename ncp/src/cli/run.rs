@@ -34,7 +34,11 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         eprintln!("{error}");
         return Exit::Failed;
     }
-    let mode = if arguments.observe_only { Mode::Observe } else { Mode::Write };
+    let mode = if arguments.observe_only {
+        Mode::Observe
+    } else {
+        Mode::Write
+    };
     super::block_on(serve(&config, mode))
 }
 
@@ -86,7 +90,11 @@ fn failed(error: &ControllerError) -> Exit {
 }
 
 fn admin_address(config: &Config) -> Option<std::net::SocketAddr> {
-    config.ncp.admin_address.as_ref().and_then(crate::config::Address::socket)
+    config
+        .ncp
+        .admin_address
+        .as_ref()
+        .and_then(crate::config::Address::socket)
 }
 
 /// Serves the admin API over a running controller until told to stop.
@@ -124,7 +132,11 @@ async fn publish(
     }
 }
 
-async fn answer_plans(orders: mpsc::Sender<Order>, mut asked: mpsc::Receiver<PlanRequest>, stop: CancellationToken) {
+async fn answer_plans(
+    orders: mpsc::Sender<Order>,
+    mut asked: mpsc::Receiver<PlanRequest>,
+    stop: CancellationToken,
+) {
     loop {
         let reply = tokio::select! {
             Some(reply) = asked.recv() => reply,
@@ -153,7 +165,8 @@ pub(super) fn page(plan: &ncp_core::engine::Plan) -> PlanPage {
 
 pub(super) async fn signals(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return;
     };
     for first in [true, false] {

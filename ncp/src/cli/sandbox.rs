@@ -37,8 +37,11 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
             return Exit::Configuration;
         }
     };
-    let options =
-        Options { scenario, state: arguments.state.clone(), control_port: arguments.control_port };
+    let options = Options {
+        scenario,
+        state: arguments.state.clone(),
+        control_port: arguments.control_port,
+    };
     super::block_on(async {
         match sandbox(options, arguments).await {
             Ok(exit) => exit,
@@ -51,9 +54,14 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn read(file: &std::path::Path) -> Result<Scenario, String> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|e| format!("NCP00001 {}: {e}; name a YAML file with --scenario", file.display()))?;
-    Scenario::from_yaml(&text).map_err(|e| format!("NCP00001 {}: {}", file.display(), ncp_pcf::status::chain(&e)))
+    let text = std::fs::read_to_string(file).map_err(|e| {
+        format!(
+            "NCP00001 {}: {e}; name a YAML file with --scenario",
+            file.display()
+        )
+    })?;
+    Scenario::from_yaml(&text)
+        .map_err(|e| format!("NCP00001 {}: {}", file.display(), ncp_pcf::status::chain(&e)))
 }
 
 async fn sandbox(options: Options, arguments: &Arguments) -> Result<Exit, SandboxError> {
@@ -73,7 +81,11 @@ async fn sandbox(options: Options, arguments: &Arguments) -> Result<Exit, Sandbo
     sandbox.stop().await;
     let outcome = outcome?;
     print(&outcome, quiet);
-    Ok(if outcome.converged { Exit::Done } else { Exit::Failed })
+    Ok(if outcome.converged {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 fn print(outcome: &Outcome, json: bool) {

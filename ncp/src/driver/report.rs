@@ -32,7 +32,13 @@ impl Report {
             let text = scope.to_string();
             status.scopes.iter().any(|s| s.scope == text && s.complete)
         };
-        status.observed && status.decided && self.expected.iter().filter(|s| s.kind != ScopeKind::Nodes).all(|s| listed(&s))
+        status.observed
+            && status.decided
+            && self
+                .expected
+                .iter()
+                .filter(|s| s.kind != ScopeKind::Nodes)
+                .all(|s| listed(&s))
     }
 
     /// Everything has been looked at and is as wanted.

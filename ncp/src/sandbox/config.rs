@@ -16,8 +16,10 @@ pub(super) fn folder(state: Option<&Path>) -> Result<PathBuf, SandboxError> {
         Some(dir) => dir.to_owned(),
         None => std::env::temp_dir().join(format!("ncp-sandbox-{}", std::process::id())),
     };
-    std::fs::create_dir_all(&folder)
-        .map_err(|source| SandboxError::File { what: folder.display().to_string(), source })?;
+    std::fs::create_dir_all(&folder).map_err(|source| SandboxError::File {
+        what: folder.display().to_string(),
+        source,
+    })?;
     Ok(folder)
 }
 
@@ -30,10 +32,17 @@ pub(super) fn managers(state: Option<&Path>) -> Options {
     }
 }
 
-pub(super) fn write(folder: &Path, managers: &Emulator, foundation: &Foundation) -> Result<Config, SandboxError> {
+pub(super) fn write(
+    folder: &Path,
+    managers: &Emulator,
+    foundation: &Foundation,
+) -> Result<Config, SandboxError> {
     let file = folder.join("ncp.ini");
     let text = text(folder, managers, foundation);
-    std::fs::write(&file, text).map_err(|source| SandboxError::File { what: file.display().to_string(), source })?;
+    std::fs::write(&file, text).map_err(|source| SandboxError::File {
+        what: file.display().to_string(),
+        source,
+    })?;
     Config::load(&file).map_err(SandboxError::Config)
 }
 

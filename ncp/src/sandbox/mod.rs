@@ -115,7 +115,13 @@ impl Sandbox {
         let managers = Emulator::start(config::managers(options.state.as_deref())).await?;
         managers.fixture(&fixture(cells))?;
         let config = config::write(&folder, &managers, &foundation)?;
-        Ok(Sandbox { managers, foundation, config, folder, started })
+        Ok(Sandbox {
+            managers,
+            foundation,
+            config,
+            folder,
+            started,
+        })
     }
 
     /// A controller for this sandbox.
@@ -153,7 +159,10 @@ impl Sandbox {
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), SandboxError> {
         let doors = Doors::open(&self.config.ncp.admin_socket, None)
             .await
-            .map_err(|e| SandboxError::File { what: e.to_string(), source: std::io::Error::other(e) })?;
+            .map_err(|e| SandboxError::File {
+                what: e.to_string(),
+                source: std::io::Error::other(e),
+            })?;
         let (running, life) = self.controller().await?.start(stop.clone());
         let shown = running.clone();
         let show = async {
@@ -203,10 +212,15 @@ impl Sandbox {
 
 /// What an operator would have prepared: a pool for organizations, and one for the app that names its own.
 fn fixture(cells: Vec<String>) -> Fixture {
-    let mut fixture =
-        Fixture { cluster: config::CLUSTER.to_owned(), cells: 0, named_cells: cells, ..Fixture::default() };
+    let mut fixture = Fixture {
+        cluster: config::CLUSTER.to_owned(),
+        cells: 0,
+        named_cells: cells,
+        ..Fixture::default()
+    };
     let mut own = ExternalPool::of("payments-pool", "203.0.113");
-    own.tags.push(("ncp/owner".to_owned(), format!("cluster:{}", config::CLUSTER)));
+    own.tags
+        .push(("ncp/owner".to_owned(), format!("cluster:{}", config::CLUSTER)));
     fixture.pools.push(own);
     fixture
 }

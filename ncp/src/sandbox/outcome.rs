@@ -31,7 +31,9 @@ impl Outcome {
         let kinds = report.status.iter().flat_map(|s| &s.objects);
         Outcome {
             converged,
-            objects: kinds.map(|(kind, count)| (format!("{kind:?}").to_lowercase(), *count)).collect(),
+            objects: kinds
+                .map(|(kind, count)| (format!("{kind:?}").to_lowercase(), *count))
+                .collect(),
             writes: counters.writes,
             requests: counters.by_method,
             seconds: took.as_secs_f64(),

@@ -13,14 +13,22 @@ pub(super) fn progress(report: &Report, running: &Running) {
     let Some(status) = &report.status else { return };
     let standing: usize = status.objects.values().sum();
     let writes = running.network.counters().writes;
-    println!("  {standing:5} objects stand, {:4} rows to go, {writes:4} writes", status.unsettled);
+    println!(
+        "  {standing:5} objects stand, {:4} rows to go, {writes:4} writes",
+        status.unsettled
+    );
 }
 
 pub(super) fn made(managers: &Emulator, foundation: &Foundation, running: &Running, took: Duration) {
     let world = foundation.world();
     let report = running.reports.borrow().clone();
     let counters = running.network.counters();
-    println!("\nConverged in {:.1} s with {} writes ({} requests).\n", took.as_secs_f64(), counters.writes, counters.requests());
+    println!(
+        "\nConverged in {:.1} s with {} writes ({} requests).\n",
+        took.as_secs_f64(),
+        counters.writes,
+        counters.requests()
+    );
     println!("  the foundation has                 the network has");
     let left = [
         format!("{} organizations", world.orgs.len()),
@@ -29,11 +37,20 @@ pub(super) fn made(managers: &Emulator, foundation: &Foundation, running: &Runni
         format!("{} security groups", world.security_groups.len()),
         format!("{} policies", world.policies.len()),
     ];
-    let objects = report.status.as_ref().map(|s| s.objects.clone()).unwrap_or_default();
-    let right: Vec<String> =
-        objects.iter().map(|(kind, count)| format!("{count:5} {}", format!("{kind:?}").to_lowercase())).collect();
+    let objects = report
+        .status
+        .as_ref()
+        .map(|s| s.objects.clone())
+        .unwrap_or_default();
+    let right: Vec<String> = objects
+        .iter()
+        .map(|(kind, count)| format!("{count:5} {}", format!("{kind:?}").to_lowercase()))
+        .collect();
     for i in 0..left.len().max(right.len()) {
-        let (l, r) = (left.get(i).map_or("", String::as_str), right.get(i).map_or("", String::as_str));
+        let (l, r) = (
+            left.get(i).map_or("", String::as_str),
+            right.get(i).map_or("", String::as_str),
+        );
         println!("  {l:34} {r}");
     }
     conditions(&report);

@@ -6,7 +6,6 @@ use ncp_core::adapter::{Adapter, AdapterError, EventSink, Stopping};
 use ncp_core::dialect::Fence;
 use ncp_core::engine::Engine;
 use ncp_core::event::Event;
-use ncp_core::time::Time;
 use ncp_pcf::adapter::PcfAdapter;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -80,7 +79,7 @@ impl Controller {
     pub async fn new(config: &Config, pace: &Pace, mode: Mode) -> Result<Controller, ControllerError> {
         let clock = Clock::start();
         let owner = uuid::Uuid::new_v4().to_string();
-        let adapter = Arc::new(platform::adapter(config, pace, &owner, clock)?);
+        let adapter = Arc::new(platform::adapter(config, pace, &owner, clock, mode)?);
         let api = Network::client(config)?;
         let (network, manager) = Network::connect(config, api, clock).await?;
         let mut engine = Engine::new(manager, settings::settings(config, pace));
@@ -88,11 +87,22 @@ impl Controller {
             engine.observe_only();
         }
         let drain = config.ncp.drain_timeout.get();
-        Ok(Controller { adapter, network: Arc::new(network), engine, clock, mode, drain, owner })
+        Ok(Controller {
+            adapter,
+            network: Arc::new(network),
+            engine,
+            clock,
+            mode,
+            drain,
+            owner,
+        })
     }
 
     /// Starts; the future is the controller's life, and ends when `stop` is cancelled.
-    pub fn start(self, stop: CancellationToken) -> (Running, impl Future<Output = Result<(), ControllerError>> + Send) {
+    pub fn start(
+        self,
+        stop: CancellationToken,
+    ) -> (Running, impl Future<Output = Result<(), ControllerError>> + Send) {
         let driver = Driver::new(self.engine, self.network.clone(), self.clock, self.drain);
         let (to_events, events) = mpsc::channel(EVENTS);
         let (to_fence, fence) = watch::channel(None);
@@ -106,8 +116,23 @@ impl Controller {
             mode: self.mode,
             owner: self.owner,
         };
-        let inputs = Inputs { events, fence, orders: order, stop: stop.clone() };
-        let life = live(driver, inputs, self.adapter, self.network, Wires { to_events, to_fence, stop }, self.mode);
+        let inputs = Inputs {
+            events,
+            fence,
+            orders: order,
+            stop: stop.clone(),
+        };
+        let life = live(
+            driver,
+            inputs,
+            self.adapter,
+            self.network,
+            Wires {
+                to_events,
+                to_fence,
+                stop,
+            },
+        );
         (running, life)
     }
 }
@@ -124,27 +149,13 @@ async fn live(
     adapter: Arc<PcfAdapter>,
     network: Arc<Network>,
     wires: Wires,
-    mode: Mode,
 ) -> Result<(), ControllerError> {
     // The lock outlives the driver's drain: what is still under way is under our own fence.
     let released = CancellationToken::new();
-    let lead = async {
-        match mode {
-            Mode::Write => {
-                let follow = |fence| {
-                    wires.to_fence.send_replace(fence);
-                };
-                adapter.lead(follow, released.cancelled()).await
-            }
-            Mode::Observe => {
-                // Looking needs no lock.
-                let fence = Fence { epoch: 1, deadline: Time(u64::MAX) };
-                wires.to_fence.send_replace(Some(fence));
-                released.cancelled().await;
-                Ok(())
-            }
-        }
+    let follow = |fence| {
+        wires.to_fence.send_replace(fence);
     };
+    let lead = adapter.lead(follow, released.cancelled());
     let work = async {
         let watches = adapter.run(Sink(wires.to_events));
         let drive = driver.run(inputs);

@@ -54,7 +54,9 @@ impl ncp_pcf::locket::Clock for LockClock {
     }
 
     fn wall_millis(&self) -> u64 {
-        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let wall = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use ncp_core::code::Code;
 use ncp_core::dialect::{Batch, FarEnd, Fence, Outcome, ReadOutcome, ReadRequest, StepId};
 use ncp_core::id::Name;
-use ncp_nsxt::manager::{Environment, EnvironmentError, Manager, Named, NodeMatch, NsxFarEnd, resolve_environment};
+use ncp_nsxt::manager::{
+    Environment, EnvironmentError, Manager, Named, NodeMatch, NsxFarEnd, resolve_environment,
+};
 use ncp_nsxt::transport::{
     Api, Auth, Counters, ManagerAddress, NoObserver, Options, OptionsError, Pem, Trust as ManagerTrust,
 };
@@ -65,14 +67,25 @@ impl Network {
     ///
     /// # Errors
     /// All that is wrong with the operator's objects.
-    pub async fn connect(config: &Config, api: Api, clock: Clock) -> Result<(Network, Manager), NetworkError> {
+    pub async fn connect(
+        config: &Config,
+        api: Api,
+        clock: Clock,
+    ) -> Result<(Network, Manager), NetworkError> {
         api.start().await;
         let environment = environment(config, &api).await?;
         let manager = Manager::new(environment);
         let far_end = NsxFarEnd::new(api.clone(), manager.clone(), Arc::new(backend_clock(clock)));
         let managers = config.managers.list.len();
         let each = usize::try_from(config.nsx.concurrent_connections.get()).unwrap_or(usize::MAX);
-        Ok((Network { api, far_end, parallel: each.saturating_mul(managers) }, manager))
+        Ok((
+            Network {
+                api,
+                far_end,
+                parallel: each.saturating_mul(managers),
+            },
+            manager,
+        ))
     }
 
     /// The client.
@@ -88,7 +101,9 @@ impl Network {
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Network").field("parallel", &self.parallel).finish_non_exhaustive()
+        f.debug_struct("Network")
+            .field("parallel", &self.parallel)
+            .finish_non_exhaustive()
     }
 }
 
@@ -158,7 +173,11 @@ fn node_match(config: &Config) -> NodeMatch {
 
 fn options(config: &Config) -> Result<Options, NetworkError> {
     let nsx = &config.nsx;
-    let managers = config.managers.list.iter().filter_map(|(m, _)| m.url().as_str().parse::<ManagerAddress>().ok());
+    let managers = config
+        .managers
+        .list
+        .iter()
+        .filter_map(|(m, _)| m.url().as_str().parse::<ManagerAddress>().ok());
     let mut options = Options::new(managers.collect(), auth(&config.managers.login)?, trust(config)?);
     let whole = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     options.http_timeout = nsx.http_timeout.get();
@@ -168,13 +187,18 @@ fn options(config: &Config) -> Result<Options, NetworkError> {
     options.conn_idle_timeout = nsx.conn_idle_timeout.get();
     options.redirects = whole(nsx.redirects.get());
     options.retries = whole(nsx.retries.get());
-    options.max_api_rate = nsx.max_api_rate.and_then(|rate| NonZeroU32::new(whole(rate.get())));
+    options.max_api_rate = nsx
+        .max_api_rate
+        .and_then(|rate| NonZeroU32::new(whole(rate.get())));
     Ok(options)
 }
 
 fn auth(login: &Login) -> Result<Auth, NetworkError> {
     Ok(match login {
-        Login::Password { user, password } => Auth::Session { user: user.clone(), password: password.clone() },
+        Login::Password { user, password } => Auth::Session {
+            user: user.clone(),
+            password: password.clone(),
+        },
         Login::Certificate(identity) => Auth::ClientCertificate {
             certificate: pem(&identity.cert)?,
             private_key: SecretString::from(String::from_utf8_lossy(&read(&identity.key)?).into_owned()),
@@ -195,9 +219,15 @@ fn trust(config: &Config) -> Result<ManagerTrust, NetworkError> {
 }
 
 fn pem(path: &Path) -> Result<Pem, NetworkError> {
-    Ok(Pem { source: path.display().to_string(), bytes: read(path)? })
+    Ok(Pem {
+        source: path.display().to_string(),
+        bytes: read(path)?,
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
-    std::fs::read(path).map_err(|source| NetworkError::File { file: path.display().to_string(), source })
+    std::fs::read(path).map_err(|source| NetworkError::File {
+        file: path.display().to_string(),
+        source,
+    })
 }

@@ -14,7 +14,7 @@ use ncp_pcf::uaa::ClientCredentials;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LockClock, Pace};
+use super::{LockClock, Mode, Pace};
 use crate::config::{Config, Endpoint, Locket, MutualEndpoint, MutualTls, Trust, WebUrl};
 use crate::driver::Clock;
 
@@ -28,26 +28,48 @@ pub(super) fn adapter(
     pace: &Pace,
     owner: &str,
     clock: Clock,
+    mode: Mode,
 ) -> Result<PcfAdapter, AdapterError> {
     let foundation = &config.foundation;
     let seed = ncp_core::digest::of(owner).0;
-    let client =
-        ClientCredentials { id: foundation.client_id.clone(), secret: foundation.client_secret.clone() };
+    let client = ClientCredentials {
+        id: foundation.client_id.clone(),
+        secret: foundation.client_secret.clone(),
+    };
     let mut capi = CapiOptions::new(endpoint(&foundation.capi)?, client);
     capi.uaa = Some(endpoint(&foundation.uaa)?);
     capi.internal = foundation.capi_internal.as_ref().map(mutual).transpose()?;
     let interval = pace.capi.unwrap_or_else(|| config.cf.capi_poll_interval.get());
-    let capi_watch = WatchOptions { interval, seed, ..WatchOptions::default() };
-    let interval = pace.policies.unwrap_or_else(|| config.cf.policy_poll_interval.get());
-    let policy_watch = PolicyWatchOptions { interval, seed, ..PolicyWatchOptions::default() };
+    let capi_watch = WatchOptions {
+        interval,
+        seed,
+        ..WatchOptions::default()
+    };
+    let interval = pace
+        .policies
+        .unwrap_or_else(|| config.cf.policy_poll_interval.get());
+    let policy_watch = PolicyWatchOptions {
+        interval,
+        seed,
+        ..PolicyWatchOptions::default()
+    };
     let options = PcfOptions {
         bbs: BbsOptions::new(mutual(&foundation.bbs)?),
-        sync: SyncOptions { resync: pace.resync, seed, ..SyncOptions::default() },
+        sync: SyncOptions {
+            resync: pace.resync,
+            seed,
+            ..SyncOptions::default()
+        },
         capi,
         capi_watch,
         policy_server: mutual(&foundation.policy_server)?,
         policy_watch,
-        lock: lock(config, owner)?,
+        // Whoever only looks takes no lock, and looks at everything.
+        lock: if mode == Mode::Write {
+            lock(config, owner)?
+        } else {
+            None
+        },
         eager_orgs: config.cf.eager_orgs,
     };
     PcfAdapter::new(options, Arc::new(LockClock(clock)))
@@ -60,7 +82,10 @@ fn endpoint(endpoint: &Endpoint) -> Result<PeerOptions, AdapterError> {
             Trust::File(path) => vec![Pem::File(path.clone())],
             Trust::System | Trust::Anyone => Vec::new(),
         };
-        peer.tls = Some(load(&TlsOptions { ca, ..TlsOptions::default() })?);
+        peer.tls = Some(load(&TlsOptions {
+            ca,
+            ..TlsOptions::default()
+        })?);
     }
     Ok(peer)
 }
@@ -68,7 +93,10 @@ fn endpoint(endpoint: &Endpoint) -> Result<PeerOptions, AdapterError> {
 fn mutual(endpoint: &MutualEndpoint) -> Result<PeerOptions, AdapterError> {
     let [first, others @ ..] = endpoint.urls.as_slice() else {
         let message = "an endpoint without an address".to_owned();
-        return Err(AdapterError { code: Code::InvalidConfiguration, message });
+        return Err(AdapterError {
+            code: Code::InvalidConfiguration,
+            message,
+        });
     };
     let mut url = first.url().clone();
     let mut addresses = Vec::new();
@@ -95,14 +123,19 @@ fn address(url: &WebUrl) -> String {
 fn identity(tls: &MutualTls) -> Result<TlsMaterial, AdapterError> {
     load(&TlsOptions {
         ca: vec![Pem::File(tls.ca.clone())],
-        identity: Some((Pem::File(tls.identity.cert.clone()), Pem::File(tls.identity.key.clone()))),
+        identity: Some((
+            Pem::File(tls.identity.cert.clone()),
+            Pem::File(tls.identity.key.clone()),
+        )),
         insecure: false,
     })
 }
 
 fn load(options: &TlsOptions) -> Result<TlsMaterial, AdapterError> {
-    TlsMaterial::load(options)
-        .map_err(|e| AdapterError { code: Code::CertificateNotFound, message: ncp_pcf::status::chain(&e) })
+    TlsMaterial::load(options).map_err(|e| AdapterError {
+        code: Code::CertificateNotFound,
+        message: ncp_pcf::status::chain(&e),
+    })
 }
 
 fn lock(config: &Config, owner: &str) -> Result<Option<LockOptions>, AdapterError> {

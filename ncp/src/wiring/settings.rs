@@ -8,10 +8,14 @@ use super::Pace;
 use crate::config::{Config, DenyAction, PlatformSource};
 
 pub(super) fn settings(config: &Config, pace: &Pace) -> Settings {
-    let sources = config.cf.platform_sources.iter().filter_map(|source| match source {
-        PlatformSource::Network(net) => Some(Cidr::net(*net)),
-        PlatformSource::Group(_) => None,
-    });
+    let sources = config
+        .cf
+        .platform_sources
+        .iter()
+        .filter_map(|source| match source {
+            PlatformSource::Network(net) => Some(Cidr::net(*net)),
+            PlatformSource::Group(_) => None,
+        });
     Settings {
         // The configuration checks what the engine can do with; beyond that it says so itself.
         subnet_prefix: u8::try_from(config.nsx.subnet_prefix.get()).unwrap_or(24),
@@ -24,7 +28,10 @@ pub(super) fn settings(config: &Config, pace: &Pace) -> Settings {
         platform_sources: sources.collect(),
         egress_fallback: config.cf.snat_fallback_to_org,
         scopes: ncp_pcf::intents::scopes(),
-        departure: Departure { listings: 2, apart: pace.departure },
+        departure: Departure {
+            listings: 2,
+            apart: pace.departure,
+        },
         settle: pace.settle,
         ..Settings::default()
     }

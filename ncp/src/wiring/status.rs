@@ -18,7 +18,10 @@ impl Running {
         let counters = self.network.counters();
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            taken: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            taken: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs_f64(),
             role: self.role(status),
             id: self.owner.clone(),
             ready: status.is_some_and(|s| s.observed),
@@ -26,14 +29,21 @@ impl Running {
             brake: status.and_then(|s| s.brake.as_ref()).map(brake),
             peers: self.peers(),
             objects: status.map(objects).unwrap_or_default(),
-            traffic: Traffic { requests: counters.by_method, writes: counters.writes },
+            traffic: Traffic {
+                requests: counters.by_method,
+                writes: counters.writes,
+            },
             conditions: report.conditions.iter().map(condition).collect(),
             ..Snapshot::default()
         }
     }
 
     fn role(&self, status: Option<&Status>) -> Role {
-        match (self.mode, self.fence.borrow().is_some(), status.is_some_and(|s| s.observed)) {
+        match (
+            self.mode,
+            self.fence.borrow().is_some(),
+            status.is_some_and(|s| s.observed),
+        ) {
             (Mode::Observe, ..) => Role::Observer,
             (Mode::Write, false, _) => Role::Standby,
             (Mode::Write, true, false) => Role::Starting,
@@ -57,19 +67,42 @@ impl Running {
 }
 
 fn peer(watcher: &WatcherStatus) -> Peer {
-    let code = watcher.reason.as_deref().and_then(|r| r.split_once(':')).map(|(code, _)| code.to_owned());
-    Peer { name: watcher.name.clone(), healthy: watcher.healthy, code, detail: watcher.reason.clone() }
+    let code = watcher
+        .reason
+        .as_deref()
+        .and_then(|r| r.split_once(':'))
+        .map(|(code, _)| code.to_owned());
+    Peer {
+        name: watcher.name.clone(),
+        healthy: watcher.healthy,
+        code,
+        detail: watcher.reason.clone(),
+    }
 }
 
 fn brake(brake: &ncp_core::engine::BrakeStatus) -> String {
-    let who = if brake.operator { "your word" } else { "a second complete listing" };
-    format!("{} ports and {} routers would be removed; waiting for {who}", brake.ports, brake.routers)
+    let who = if brake.operator {
+        "your word"
+    } else {
+        "a second complete listing"
+    };
+    format!(
+        "{} ports and {} routers would be removed; waiting for {who}",
+        brake.ports, brake.routers
+    )
 }
 
 fn objects(status: &Status) -> BTreeMap<String, Objects> {
     let one = |(kind, count): (&ncp_core::topology::Kind, &usize)| {
         let present = *count as u64;
-        (format!("{kind:?}").to_lowercase(), Objects { desired: present, present, ..Objects::default() })
+        (
+            format!("{kind:?}").to_lowercase(),
+            Objects {
+                desired: present,
+                present,
+                ..Objects::default()
+            },
+        )
     };
     status.objects.iter().map(one).collect()
 }
