@@ -35,11 +35,11 @@ pub trait Adapter: Send + Sync {
     fn conditions(&self, conditions: Vec<Condition>) -> impl Future<Output = ()> + Send;
 
     /// Follows the leader lock: calls `changed` with the present fence at every gain, refresh and loss,
-    /// until the daemon stops; then gives the lock up.
-    fn lead<F: FnMut(Option<Fence>) + Send>(
-        &self,
-        changed: F,
-    ) -> impl Future<Output = Result<(), AdapterError>> + Send;
+    /// until `stop` is done; then gives the lock up and returns.
+    fn lead<F, T>(&self, changed: F, stop: T) -> impl Future<Output = Result<(), AdapterError>> + Send
+    where
+        F: FnMut(Option<Fence>) + Send,
+        T: Future<Output = ()> + Send;
 
     /// Each watch, for status.
     fn watchers(&self) -> Vec<WatcherStatus>;

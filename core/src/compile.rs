@@ -350,21 +350,22 @@ impl<'a> Context<'a> {
             SectionKey::Platform(which) => platform_rules(*which, self.settings)
                 .into_iter()
                 .find(|r| r.digest() == digest)
-                .map(per_section),
-            SectionKey::Isolation(p) => self.isolation_rule(p, digest),
+                .map(|rule| (Arc::new(rule), Applied::PerRule)),
+            SectionKey::Isolation(p) => self
+                .isolation_rule(p, digest)
+                .map(|(rule, at)| (Arc::new(rule), at)),
             SectionKey::Policy(id) => self
                 .index
                 .policy(id)
                 .and_then(|e| e.rule(digest))
-                .cloned()
-                .map(per_section),
+                .map(|rule| (rule.clone(), Applied::PerRule)),
         };
         match found {
             None => Compiled::Absent,
             Some((rule, applied_to)) => Compiled::Object(Object::Rule(SectionRule {
                 section: section.clone(),
                 digest,
-                rule: Arc::new(rule),
+                rule,
                 applied_to,
             })),
         }
@@ -409,10 +410,6 @@ pub fn default_denies(settings: &Settings) -> [Rule; 2] {
         action: settings.deny,
         log: settings.log_dropped,
     })
-}
-
-fn per_section(rule: Rule) -> (Rule, Applied) {
-    (rule, Applied::PerRule)
 }
 
 /// The key of a default deny: its meaning and its switch's index.

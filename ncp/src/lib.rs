@@ -13,8 +13,11 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod driver;
 pub mod logging;
+pub mod sandbox;
 pub mod telemetry;
+pub mod wiring;
 
 #[cfg(test)]
 mod testing;

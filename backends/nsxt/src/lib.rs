@@ -3,4 +3,5 @@
 //! [`transport`] is the HTTP side: several managers, authentication, pacing, fences, lists and the
 //! classification of every answer. It knows paths and JSON, and nothing of what the objects mean.
 
+pub mod manager;
 pub mod transport;

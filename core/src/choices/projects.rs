@@ -63,10 +63,7 @@ impl SubnetChoice {
 
 /// The addresses of a subnet that containers may have: all but network, gateway, broadcast.
 fn addresses(cidr: Ipv4Net) -> (u32, u32) {
-    (
-        u32::from(gateway_of(cidr)) + 1,
-        u32::from(cidr.broadcast()) - 1,
-    )
+    (u32::from(gateway_of(cidr)) + 1, u32::from(cidr.broadcast()) - 1)
 }
 
 impl ProjectChoice {
@@ -140,7 +137,11 @@ impl ProjectChoice {
         if self.waiting.len() <= coming * capacity_of(settings.subnet_prefix) as usize {
             return false;
         }
-        let unasked = |n: &u16| self.subnets.get(n).is_none_or(|s| !s.wanted() && s.cidr.is_none());
+        let unasked = |n: &u16| {
+            self.subnets
+                .get(n)
+                .is_none_or(|s| !s.wanted() && s.cidr.is_none())
+        };
         let Some(index) = (0..u16::MAX).find(unasked) else {
             return false;
         };

@@ -46,7 +46,7 @@ impl Brake {
         }
         let most = brakes.port_floor.max(share(brakes.operator_percent));
         let operator = counts.ports_retiring > most;
-        let held = self.held.get_or_insert_with(|| Held {
+        let held = self.held.get_or_insert(Held {
             since: now,
             confirmed: None,
             status: BrakeStatus {
@@ -94,7 +94,10 @@ impl Brake {
     }
 
     pub(super) fn status(&self) -> Option<&BrakeStatus> {
-        self.held.as_ref().filter(|h| h.confirmed.is_none()).map(|h| &h.status)
+        self.held
+            .as_ref()
+            .filter(|h| h.confirmed.is_none())
+            .map(|h| &h.status)
     }
 }
 

@@ -21,6 +21,7 @@ macro_rules! view {
 
 mod brake;
 mod news;
+mod plan;
 mod refresh;
 mod report;
 mod source;
@@ -41,7 +42,8 @@ use crate::time::Time;
 use crate::topology::ObjectKey;
 
 pub use brake::BrakeStatus;
-pub use report::{Plan, PlanStep, PlanVerb, Status};
+pub use plan::{Plan, PlanStep, PlanVerb};
+pub use report::Status;
 
 use brake::Brake;
 
@@ -211,8 +213,7 @@ impl<D: Dialect> Engine<D> {
                 },
             ) => {
                 let asked: Vec<_> = asked.into_iter().map(|a| a.key).collect();
-                self.planner
-                    .rows_read(&asked, items, absent, refused, now, &view);
+                self.planner.rows_read(&asked, items, absent, refused, now, &view);
             }
             (ReadRequest::Sweep(collection, cursor), ReadOutcome::Failed(failure)) => {
                 self.planner.sweep_failed(collection, cursor);

@@ -29,16 +29,12 @@ impl<D: Dialect> Engine<D> {
 
     fn stands(&mut self, key: &RowKey<D::Part>, attributes: Attributes, now: Time) {
         match &key.object {
-            ObjectKey::Router(project) => {
-                if self.choices.activate(project) {
-                    self.dirty.push(ObjectKey::Router(project.clone()));
-                }
+            ObjectKey::Router(project) if self.choices.activate(project) => {
+                self.dirty.push(ObjectKey::Router(project.clone()));
             }
             ObjectKey::Subnet(project, n) => {
                 if let Some(cidr) = attributes.cidr
-                    && let Some(ports) =
-                        self.choices
-                            .subnet_known(project, *n, cidr, now, &self.settings)
+                    && let Some(ports) = self.choices.subnet_known(project, *n, cidr, now, &self.settings)
                 {
                     self.touch_subnet(project, *n);
                     self.dirty.extend(ports.into_iter().map(ObjectKey::Port));

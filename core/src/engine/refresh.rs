@@ -97,10 +97,7 @@ impl<D: Dialect> Engine<D> {
             self.touch_placed(id);
         }
         if placing.lack == Some(Lack::Vlan) {
-            let failure = Failure::new(
-                Code::VlanExhausted,
-                format!("{id}: its machine has no free VLAN"),
-            );
+            let failure = Failure::new(Code::VlanExhausted, format!("{id}: its machine has no free VLAN"));
             self.refused.insert(ObjectKey::Port(id.clone()), failure);
         }
     }
@@ -140,10 +137,9 @@ impl<D: Dialect> Engine<D> {
         if let ObjectKey::Port(workload) = key
             && self.index.workload(workload).is_none()
             && self.planner.stands_nowhere(key)
+            && let Some(choice) = self.choices.release(workload, self.clock, &self.settings)
         {
-            if let Some(choice) = self.choices.release(workload, self.clock, &self.settings) {
-                self.freed(&choice);
-            }
+            self.freed(&choice);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What follows from the facts and is kept up to date with them: counts and reverse lookups, so that a
 //! change touches only the keys it must.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -19,19 +19,17 @@ use crate::topology::{ObjectKey, SectionKey};
 pub struct PolicyEntry {
     /// The policy.
     pub policy: Policy,
-    /// Digest of a rule, and where in the policy it stands; sorted, without repeats.
-    rules: Box<[(Digest, u32)]>,
+    /// Each rule under the digest of its meaning; sorted, without repeats.
+    rules: Box<[(Digest, Arc<Rule>)]>,
 }
 
 impl PolicyEntry {
     pub(super) fn new(policy: Policy) -> PolicyEntry {
-        let mut rules: Vec<(Digest, u32)> = policy
-            .rules
-            .iter()
-            .enumerate()
-            .map(|(i, rule)| (rule.digest(), i as u32))
+        let rules = policy.rules.iter();
+        let mut rules: Vec<_> = rules
+            .map(|rule| (rule.digest(), Arc::new(rule.clone())))
             .collect();
-        rules.sort_unstable();
+        rules.sort_unstable_by_key(|(digest, _)| *digest);
         rules.dedup_by_key(|(digest, _)| *digest);
         PolicyEntry {
             policy,
@@ -40,9 +38,9 @@ impl PolicyEntry {
     }
 
     /// The rule of this digest.
-    pub fn rule(&self, digest: Digest) -> Option<&Rule> {
+    pub fn rule(&self, digest: Digest) -> Option<&Arc<Rule>> {
         let at = self.rules.binary_search_by_key(&digest, |(d, _)| *d).ok()?;
-        self.policy.rules.get(self.rules[at].1 as usize)
+        Some(&self.rules[at].1)
     }
 
     /// The digests of the rules, in order.
@@ -50,13 +48,24 @@ impl PolicyEntry {
         self.rules.iter().map(|(d, _)| *d)
     }
 
-    /// The groups that the policy refers to, as applied to or as peers.
-    pub fn groups(&self) -> BTreeSet<&GroupId> {
+    /// The groups that the policy refers to, as applied to or as peers; sorted, without repeats.
+    pub fn groups(&self) -> Vec<&GroupId> {
         let peers = self.policy.rules.iter().filter_map(|rule| match &rule.peers {
             Peers::Groups(groups) => Some(groups.iter()),
             _ => None,
         });
-        self.policy.applied_to.groups().chain(peers.flatten()).collect()
+        let mut groups: Vec<&GroupId> = self.policy.applied_to.groups().chain(peers.flatten()).collect();
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// The groups in the policy's union, sorted; a policy applied to one group has none.
+    fn union(&self) -> Vec<&GroupId> {
+        match &self.policy.applied_to {
+            AppliedTo::Groups(groups) => groups.iter().collect(),
+            AppliedTo::Group(_) => Vec::new(),
+        }
     }
 }
 
@@ -211,7 +220,9 @@ impl Derived {
         {
             dirty.push(ObjectKey::Pool(pool.clone()));
         }
-        let Some(Project { id, .. }) = new.or(old) else { return };
+        let Some(Project { id, .. }) = new.or(old) else {
+            return;
+        };
         dirty.push(ObjectKey::Router(id.clone()));
         for side in [old, new] {
             // A tenant that no source names has the default.
@@ -262,10 +273,10 @@ impl Derived {
         }
     }
 
-    pub(super) fn policy_changed(
+    pub(super) fn policy_changed<'a>(
         &mut self,
-        old: Option<&PolicyEntry>,
-        new: Option<&PolicyEntry>,
+        old: Option<&'a PolicyEntry>,
+        new: Option<&'a PolicyEntry>,
         dirty: &mut Dirty,
     ) {
         let Some(any) = new.or(old) else { return };
@@ -274,21 +285,24 @@ impl Derived {
         let section = SectionKey::Policy(id.clone());
         dirty.push(ObjectKey::Section(section.clone()));
         dirty.push(ObjectKey::Union(id.clone()));
-        let (before, after) = (rule_set(old), rule_set(new));
-        for digest in before.symmetric_difference(&after) {
-            dirty.push(ObjectKey::Rule(section.clone(), *digest));
-        }
-        let (before, after) = (union_set(old), union_set(new));
-        for group in before.symmetric_difference(&after) {
-            dirty.push(ObjectKey::UnionMember(id.clone(), (*group).clone()));
-        }
-        for group in new.map(PolicyEntry::groups).unwrap_or_default() {
+        let digests =
+            |e: Option<&PolicyEntry>| e.into_iter().flat_map(PolicyEntry::digests).collect::<Vec<_>>();
+        let (gone, come) = differences(&digests(old), &digests(new));
+        let rule = |digest| ObjectKey::Rule(section.clone(), digest);
+        dirty.extend(gone.into_iter().chain(come).map(rule));
+        let union = |e: Option<&'a PolicyEntry>| e.map(PolicyEntry::union).unwrap_or_default();
+        let (gone, come) = differences(&union(old), &union(new));
+        let member = |group: &GroupId| ObjectKey::UnionMember(id.clone(), group.clone());
+        dirty.extend(gone.into_iter().chain(come).map(member));
+        let groups = |e: Option<&'a PolicyEntry>| e.map(PolicyEntry::groups).unwrap_or_default();
+        let (gone, come) = differences(&groups(old), &groups(new));
+        for group in come {
             *self.group_uses.entry(group.clone()).or_insert_with(|| {
                 dirty.push(ObjectKey::Group(group.clone()));
                 0
             }) += 1;
         }
-        for group in old.map(PolicyEntry::groups).unwrap_or_default() {
+        for group in gone {
             if release(&mut self.group_uses, group) {
                 dirty.push(ObjectKey::Group(group.clone()));
             }
@@ -310,15 +324,23 @@ impl Derived {
     }
 }
 
-fn rule_set(entry: Option<&PolicyEntry>) -> BTreeSet<Digest> {
-    entry.into_iter().flat_map(PolicyEntry::digests).collect()
-}
-
-/// The groups in a policy's union; a policy applied to one group has none.
-fn union_set(entry: Option<&PolicyEntry>) -> BTreeSet<&GroupId> {
-    match entry.map(|e| &e.policy.applied_to) {
-        Some(AppliedTo::Groups(groups)) => groups.iter().collect(),
-        Some(AppliedTo::Group(_)) | None => BTreeSet::new(),
+/// What is only in `old`, and what is only in `new`, of two sorted lists without repeats.
+fn differences<T: Ord + Copy>(old: &[T], new: &[T]) -> (Vec<T>, Vec<T>) {
+    let (mut gone, mut come) = (Vec::new(), Vec::new());
+    let (mut i, mut j) = (0, 0);
+    loop {
+        match (old.get(i), new.get(j)) {
+            (Some(a), Some(b)) if a == b => (i, j) = (i + 1, j + 1),
+            (Some(a), b) if b.is_none_or(|b| a < b) => {
+                gone.push(*a);
+                i += 1;
+            }
+            (_, Some(b)) => {
+                come.push(*b);
+                j += 1;
+            }
+            (Some(_), None) | (None, None) => return (gone, come),
+        }
     }
 }
 

@@ -57,17 +57,27 @@ pub enum Gate {
     Brake(String),
 }
 
-impl<D: Dialect> Planner<D> {
-    /// Every row, with whether it is wanted and what is seen, for a plan.
-    pub(crate) fn rows_by_id(&self) -> impl Iterator<Item = (RowId, (&RowKey<D::Part>, bool, &Sight<D>))> {
-        self.rows
-            .iter()
-            .map(|(id, r)| (id, (&r.key, r.want.is_some(), &r.sight)))
-    }
+/// A row and what to do about it.
+pub(crate) struct Pending<'a, D: Dialect> {
+    pub(crate) key: &'a RowKey<D::Part>,
+    pub(crate) wanted: bool,
+    pub(crate) sight: &'a Sight<D>,
+    pub(crate) decision: Decision<D>,
+}
 
-    /// What to do about this row now.
-    pub(crate) fn decision(&self, id: RowId, now: Time, source: &impl Source<D>) -> Decision<D> {
-        self.decide(id, now, source, None)
+impl<D: Dialect> Planner<D> {
+    /// What to do about each row now, for a plan.
+    pub(crate) fn decisions(
+        &self,
+        now: Time,
+        source: &impl Source<D>,
+    ) -> impl Iterator<Item = Pending<'_, D>> {
+        self.rows.iter().map(move |(id, row)| Pending {
+            key: &row.key,
+            wanted: row.want.is_some(),
+            sight: &row.sight,
+            decision: self.decide(id, now, source, None),
+        })
     }
 
     /// What to do about this row now; `riding` names a row that is being made in the same batch.
@@ -100,7 +110,8 @@ impl<D: Dialect> Planner<D> {
                 self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)))
             }
             (Some(_), Sight::Absent) => self.ensure(row, None, now, source, riding),
-            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), now, source, riding) {
+            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), now, source, riding)
+            {
                 Decision::Step(..) if *epoch < self.epoch => Decision::Read,
                 decision => decision,
             },
@@ -116,6 +127,11 @@ impl<D: Dialect> Planner<D> {
         source: &impl Source<D>,
         riding: Option<RowId>,
     ) -> Decision<D> {
+        // Cheaper than saying the row: what it refers to must stand.
+        let absent = self.absent(row, riding);
+        if !absent.is_empty() {
+            return Decision::Blocked(Blocked::On(absent));
+        }
         let Some(value) = source.row(&row.key) else {
             return Decision::Blocked(Blocked::Unsaid);
         };
@@ -146,6 +162,13 @@ impl<D: Dialect> Planner<D> {
                 None => Decision::Blocked(Blocked::Unsaid),
             },
         }
+    }
+
+    fn absent(&self, row: &Row<D>, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
+        let others = row.want_refs.iter().filter(|id| Some(**id) != riding);
+        let rows = others.filter_map(|id| self.rows.get(*id));
+        let absent = rows.filter(|r| !matches!(r.sight, Sight::Present(..)));
+        absent.map(|r| r.key.clone()).collect()
     }
 
     fn missing(&self, value: &D::Row, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {

@@ -28,6 +28,7 @@ use crate::digest::Digest;
 use crate::time::Time;
 use crate::topology::{Kind, ObjectKey};
 
+pub(crate) use decide::Pending;
 pub use decide::{Blocked, Decision, Gate};
 pub use queue::Class;
 pub(crate) use rows::RowId;
@@ -115,6 +116,8 @@ struct Flight {
     lane: Option<ObjectKey>,
     verb: Verb,
     twin: bool,
+    /// As what it was wanted when this began.
+    fingerprint: Option<Digest>,
 }
 
 /// Counts that status, brakes and gates read.
@@ -219,6 +222,21 @@ impl<D: Dialect> Planner<D> {
     pub(crate) fn wanted_objects(&self) -> impl Iterator<Item = &ObjectKey> {
         let wanted = self.rows.iter().filter(|(_, r)| r.want.is_some());
         wanted.map(|(_, r)| &r.key.object)
+    }
+
+    /// The objects that are wanted and of which something stands, each once, in no order.
+    pub(crate) fn standing_objects(&self) -> impl Iterator<Item = &ObjectKey> {
+        let stands = |id: RowId| {
+            let row = self.rows.get(id);
+            row.is_some_and(|r| r.want.is_some() && matches!(r.sight, Sight::Present(..)))
+        };
+        let objects = self.rows.objects();
+        objects.filter(move |object| self.rows.of(object).any(stands))
+    }
+
+    /// Whether the object has a row, wanted or not.
+    pub(crate) fn has_rows(&self, object: &ObjectKey) -> bool {
+        self.rows.of(object).next().is_some()
     }
 
     /// Whether no row of the object stands, may stand, or is being made.

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::rows::{Known, Retry, RowId};
+use super::rows::{Known, Retry, Row, RowId};
 use super::{News, Planner, Sight, Source};
 use crate::code::{Code, Disposition};
 use crate::dialect::{Dialect, Failure, Outcome, RowKey, Seen, StepId, Verb};
-use crate::digest;
+use crate::digest::{self, Digest};
 use crate::time::Time;
 use crate::topology::Kind;
 
@@ -34,6 +34,7 @@ impl<D: Dialect> Planner<D> {
             Outcome::Done(seen) => {
                 self.end_backoff(id);
                 self.stands(id, seen, now, source);
+                self.written(id, flight.fingerprint);
             }
             Outcome::Gone if retire => {
                 self.end_backoff(id);
@@ -215,6 +216,14 @@ impl<D: Dialect> Planner<D> {
         self.enqueue(id, source);
     }
 
+    /// What was just written is as wanted, unless that, or what it refers to, has changed since.
+    fn written(&mut self, id: RowId, fingerprint: Option<Digest>) {
+        let same = |row: &Row<D>| !row.moved && row.want.map(|w| w.fingerprint) == fingerprint;
+        if fingerprint.is_some() && self.rows.get(id).is_some_and(same) && !self.twins.contains_key(&id) {
+            self.settle(id);
+        }
+    }
+
     /// The row is certainly not there.
     pub(super) fn gone(&mut self, id: RowId, source: &impl Source<D>) {
         let Some(row) = self.rows.get(id) else { return };
@@ -325,6 +334,7 @@ impl<D: Dialect> Planner<D> {
                     row.retry = None;
                 }
                 row.settled = false;
+                row.moved |= row.flight;
             });
             self.enqueue(dependent, source);
         }

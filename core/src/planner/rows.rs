@@ -38,6 +38,8 @@ pub(super) struct Row<D: Dialect> {
     pub(super) known: Option<Box<Known<D>>>,
     pub(super) queued: bool,
     pub(super) flight: bool,
+    /// What it refers to changed while its operation was under way.
+    pub(super) moved: bool,
     /// Its removal is under way: nothing may come to rely on it.
     pub(super) leaving: bool,
     pub(super) reading: bool,
@@ -115,6 +117,11 @@ impl<D: Dialect> Rows<D> {
             .find(|id| self.get(*id).is_some_and(|r| r.key.part == key.part))
     }
 
+    /// The objects that have rows, in no order.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.heads.keys()
+    }
+
     /// The rows of an object.
     pub(super) fn of(&self, object: &ObjectKey) -> impl Iterator<Item = RowId> {
         let mut next = self.heads.get(object).copied();
@@ -144,6 +151,7 @@ impl<D: Dialect> Rows<D> {
             known: None,
             queued: false,
             flight: false,
+            moved: false,
             leaving: false,
             reading: false,
             settled: true,

@@ -30,6 +30,10 @@ impl<D: Dialect> Planner<D> {
             if row.flight || row.reading {
                 continue;
             }
+            if row.settled {
+                self.drop_if_idle(id);
+                continue;
+            }
             if matches!(row.sight, Sight::Present(..)) {
                 row.due.get_or_insert(now);
             }
@@ -119,7 +123,7 @@ impl<D: Dialect> Planner<D> {
         !self.reads.is_empty()
     }
 
-    fn settle(&mut self, id: RowId) {
+    pub(super) fn settle(&mut self, id: RowId) {
         self.recount(id, |row| {
             row.settled = true;
             row.retry = None;
@@ -229,11 +233,13 @@ impl<D: Dialect> Planner<D> {
         self.next_step += 1;
         let step = StepId(self.next_step);
         // `id` came out of the arena in the same call, so the row is there.
-        let key = match self.rows.get_mut(id) {
+        let (key, fingerprint) = match self.rows.get_mut(id) {
             Some(row) => {
                 row.flight = true;
+                row.moved = false;
+                let fingerprint = row.want.filter(|_| verb == Verb::Ensure).map(|w| w.fingerprint);
                 row.leaving = verb == Verb::Retire && !twin;
-                row.key.clone()
+                (row.key.clone(), fingerprint)
             }
             None => unreachable!("a row is launched while it stands in the arena"),
         };
@@ -248,6 +254,7 @@ impl<D: Dialect> Planner<D> {
                 lane,
                 verb,
                 twin,
+                fingerprint,
             },
         );
         Step {

@@ -120,7 +120,13 @@ fn membership(style: Style) -> Membership {
 }
 
 fn become_world(sim: &mut Sim, facts: &Facts) {
-    let gone: Vec<FactKey> = sim.platform.facts.keys().filter(|k| !facts.contains_key(k)).cloned().collect();
+    let gone: Vec<FactKey> = sim
+        .platform
+        .facts
+        .keys()
+        .filter(|k| !facts.contains_key(k))
+        .cloned()
+        .collect();
     for fact in facts.values() {
         let event = sim.platform.say(fact.clone());
         sim.feed(event);
@@ -146,7 +152,10 @@ fn agree(sim: &Sim, facts: &Facts) {
     let oracle = oracle(&sim.world, facts);
     for flow in flows() {
         let (says, is) = (oracle.verdict(&flow), view.verdict(&flow));
-        assert_eq!(says.allowed, is.allowed, "{flow}: intents say {says:?}, the network {is:?}");
+        assert_eq!(
+            says.allowed, is.allowed,
+            "{flow}: intents say {says:?}, the network {is:?}"
+        );
     }
 }
 
@@ -166,7 +175,10 @@ fn change_without_gap(style: Style, seed: u64, before: &Facts, after: &Facts) {
         End::Workload(w) => there(before, w) == there(after, w),
         End::Address(_) => true,
     };
-    let asked: Vec<Flow> = flows().into_iter().filter(|f| stays(&f.from) && stays(&f.to)).collect();
+    let asked: Vec<Flow> = flows()
+        .into_iter()
+        .filter(|f| stays(&f.from) && stays(&f.to))
+        .collect();
     let found: Rc<RefCell<Vec<String>>> = Rc::default();
     let noted = found.clone();
     sim.watch = Some(Box::new(move |world, batch| {
@@ -180,7 +192,11 @@ fn change_without_gap(style: Style, seed: u64, before: &Facts, after: &Facts) {
         }
         for flow in &asked {
             if let Err(violation) = invariant5(&was, &will, &view, flow) {
-                let steps: Vec<String> = batch.steps.iter().map(|s| format!("{:?} {}", s.verb, s.key)).collect();
+                let steps: Vec<String> = batch
+                    .steps
+                    .iter()
+                    .map(|s| format!("{:?} {}", s.verb, s.key))
+                    .collect();
                 noted.borrow_mut().push(format!("after {steps:?}: {violation}"));
             }
         }

@@ -10,7 +10,7 @@ use crate::sim::{Faults, Sim};
 use crate::toy::{STYLES, Style};
 
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     Change(Change),
     ChangeBadly(Change),
     List(usize),
@@ -55,7 +55,10 @@ fn act(sim: &mut Sim, act: &Act) {
         Act::List(scope) => sim.list(*scope),
         Act::Trust(scope, trusted) => {
             let scope = facts::scopes()[*scope].clone();
-            sim.feed(Event::Trust { scope, trusted: *trusted });
+            sim.feed(Event::Trust {
+                scope,
+                trusted: *trusted,
+            });
         }
         Act::Depart(n) => sim.feed(Event::Departed {
             workload: facts::workload_id(*n),
@@ -82,7 +85,7 @@ fn act(sim: &mut Sim, act: &Act) {
 }
 
 /// `PROPTEST_CASES` (256 if not set) scales how many histories are tried.
-pub fn cases(usual: u32) -> ProptestConfig {
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
     ProptestConfig {
         cases: (usual * config.cases / 256).max(1),

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use ncp_core::code::Code;
 use ncp_core::compile::{Compiled, compile};
-use ncp_core::dialect::{
-    Batch, Dialect, Failure, Fence, Outcome, ReadOutcome, ReadRequest, StepId, Verb,
-};
+use ncp_core::dialect::{Batch, Dialect, Failure, Fence, Outcome, ReadOutcome, ReadRequest, StepId};
 use ncp_core::digest;
 use ncp_core::engine::{Effect, Engine, ReadId};
 use ncp_core::event::Event;
@@ -22,19 +20,19 @@ use crate::toy::{Style, Toy};
 
 /// How likely each fault is, in percent.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
-    pub lost_before: u64,
-    pub lost_after: u64,
-    pub not_sent: u64,
-    pub stale: u64,
-    pub refused: u64,
-    pub unread: u64,
+pub(crate) struct Faults {
+    pub(crate) lost_before: u64,
+    pub(crate) lost_after: u64,
+    pub(crate) not_sent: u64,
+    pub(crate) stale: u64,
+    pub(crate) refused: u64,
+    pub(crate) unread: u64,
     /// Longest time in milliseconds that a message takes.
-    pub delay: u64,
+    pub(crate) delay: u64,
 }
 
 impl Faults {
-    pub const SOME: Faults = Faults {
+    pub(crate) const SOME: Faults = Faults {
         lost_before: 5,
         lost_after: 5,
         not_sent: 4,
@@ -55,24 +53,24 @@ enum Message {
 }
 
 /// Called after every change of the world.
-pub type Watch = Box<dyn FnMut(&World, &Batch<Toy>)>;
+pub(crate) type Watch = Box<dyn FnMut(&World, &Batch<Toy>)>;
 
-pub struct Sim {
-    pub engine: Engine<Toy>,
-    pub world: World,
-    pub platform: Platform,
-    pub now: Time,
-    pub faults: Faults,
-    pub settings: Settings,
-    pub style: Style,
+pub(crate) struct Sim {
+    pub(crate) engine: Engine<Toy>,
+    pub(crate) world: World,
+    pub(crate) platform: Platform,
+    pub(crate) now: Time,
+    pub(crate) faults: Faults,
+    pub(crate) settings: Settings,
+    pub(crate) style: Style,
     /// Effects as text, when they are recorded.
-    pub record: Option<Vec<String>>,
+    pub(crate) record: Option<Vec<String>>,
     /// Called after every batch that took effect.
-    pub watch: Option<Watch>,
+    pub(crate) watch: Option<Watch>,
     /// Batches that reached the world.
-    pub arrived: u64,
+    pub(crate) arrived: u64,
     /// The engine dies when so many have.
-    pub dies_at: Option<u64>,
+    pub(crate) dies_at: Option<u64>,
     polls: u64,
     life: u64,
     epoch: u64,
@@ -82,10 +80,10 @@ pub struct Sim {
     queue: BTreeMap<(Time, u64), (u64, Message)>,
     /// Where each port was last seen standing, and whether it may move.
     places: BTreeMap<ObjectKey, (u16, std::net::Ipv4Addr)>,
-    pub ports_may_move: bool,
+    pub(crate) ports_may_move: bool,
 }
 
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         subnet_prefix: 29,
         scopes: facts::scopes(),
@@ -94,10 +92,10 @@ pub fn settings() -> Settings {
     }
 }
 
-pub const TTL: Duration = Duration::from_secs(30);
+pub(crate) const TTL: Duration = Duration::from_secs(30);
 
 impl Sim {
-    pub fn new(style: Style, seed: u64) -> Sim {
+    pub(crate) fn new(style: Style, seed: u64) -> Sim {
         let mut world = World::new(style);
         for n in 0..facts::NODES {
             world.add_node(&facts::node_id(n));
@@ -133,7 +131,7 @@ impl Sim {
     }
 
     /// A number below `below`.
-    pub fn random(&mut self, below: u64) -> u64 {
+    pub(crate) fn random(&mut self, below: u64) -> u64 {
         self.seed = self.seed.wrapping_add(1);
         digest::of(&self.seed).0 % below.max(1)
     }
@@ -153,18 +151,18 @@ impl Sim {
         self.queue.insert((at, self.sequence), (self.life, message));
     }
 
-    pub fn feed(&mut self, event: Event) {
+    pub(crate) fn feed(&mut self, event: Event) {
         self.engine.feed(event, self.now);
     }
 
     /// The platform changes and its adapter says so at once.
-    pub fn change(&mut self, change: &Change) {
+    pub(crate) fn change(&mut self, change: &Change) {
         let event = self.event_of(change);
         self.feed(event);
     }
 
     /// The platform changes; the event may be doubled, delayed or lost.
-    pub fn change_badly(&mut self, change: &Change) {
+    pub(crate) fn change_badly(&mut self, change: &Change) {
         let event = self.event_of(change);
         if self.happens(15) {
             return;
@@ -181,19 +179,19 @@ impl Sim {
         }
     }
 
-    pub fn list_all(&mut self) {
+    pub(crate) fn list_all(&mut self) {
         for event in self.platform.list_all() {
             self.feed(event);
         }
     }
 
-    pub fn list(&mut self, scope: usize) {
+    pub(crate) fn list(&mut self, scope: usize) {
         for event in self.platform.list(scope) {
             self.feed(event);
         }
     }
 
-    pub fn gain(&mut self) {
+    pub(crate) fn gain(&mut self) {
         self.epoch += 1;
         self.prolong();
     }
@@ -207,18 +205,18 @@ impl Sim {
         self.engine.lead(self.leading, self.now);
     }
 
-    pub fn lose(&mut self) {
+    pub(crate) fn lose(&mut self) {
         self.leading = None;
         self.engine.lead(None, self.now);
     }
 
-    pub fn leads(&self) -> bool {
+    pub(crate) fn leads(&self) -> bool {
         self.leading.is_some()
     }
 
     /// The process ends; another begins, which hears the present state of the platform. What was on
     /// its way still arrives, but is answered to nobody.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.life += 1;
         self.leading = None;
         self.engine = Engine::new(Toy(self.style), self.settings.clone());
@@ -227,7 +225,7 @@ impl Sim {
     }
 
     /// Lets time pass, prolonging the leadership if there is one.
-    pub fn run(&mut self, span: Duration) {
+    pub(crate) fn run(&mut self, span: Duration) {
         let end = self.now + span;
         let mut turns = 0u32;
         loop {
@@ -240,7 +238,9 @@ impl Sim {
             }
             let wake = self.poll();
             let next = self.queue.keys().next().map(|(time, _)| *time);
-            let lease = self.leading.map(|f| Time(f.deadline.0 - TTL.as_millis() as u64 / 3));
+            let lease = self
+                .leading
+                .map(|f| Time(f.deadline.0 - TTL.as_millis() as u64 / 3));
             let step = [next, wake, lease].into_iter().flatten().min();
             let Some(step) = step.filter(|t| *t <= end) else {
                 self.now = end;
@@ -252,7 +252,7 @@ impl Sim {
     }
 
     /// Runs on without prolonging: a frozen leader's lock.
-    pub fn run_frozen(&mut self, span: Duration) {
+    pub(crate) fn run_frozen(&mut self, span: Duration) {
         let end = self.now + span;
         self.now = end;
         self.poll();
@@ -350,7 +350,10 @@ impl Sim {
         } else if self.happens(faults.stale) {
             every(Outcome::Stale)
         } else if self.happens(faults.refused) {
-            every(Outcome::Refused(Failure::new(Code::FirewallUpdateFailed, "not now")))
+            every(Outcome::Refused(Failure::new(
+                Code::FirewallUpdateFailed,
+                "not now",
+            )))
         } else {
             let outcomes = self.take_effect(&batch);
             match self.happens(faults.lost_after) {
@@ -389,7 +392,11 @@ impl Sim {
                 let place = (port.vlan, port.address);
                 let before = self.places.get(&object.key());
                 let moved = before.is_some_and(|b| *b != place);
-                assert!(!moved || self.ports_may_move, "{} moved from {before:?} to {place:?}", object.key());
+                assert!(
+                    !moved || self.ports_may_move,
+                    "{} moved from {before:?} to {place:?}",
+                    object.key()
+                );
                 places.insert(object.key(), place);
             }
         }
@@ -398,22 +405,29 @@ impl Sim {
 
     /// The law: what history left is what compiling from scratch gives, but for keys that wait, which
     /// keep what stands.
-    pub fn check_law(&self) {
+    pub(crate) fn check_law(&self) {
         if !self.engine.up_to_date() {
             return;
         }
         let (wanted, scratch) = (self.engine.wanted(), self.engine.wanted_from_scratch());
         for (key, digest) in &scratch {
-            assert_eq!(wanted.get(key), Some(digest), "{key} is not wanted as it should be");
+            assert_eq!(
+                wanted.get(key),
+                Some(digest),
+                "{key} is not wanted as it should be"
+            );
         }
         for key in wanted.keys().filter(|k| !scratch.contains_key(k)) {
             let compiled = compile(&key.object, self.engine.context());
-            assert!(matches!(compiled, Compiled::Waits(_)), "{key} is wanted and should not: {compiled:?}");
+            assert!(
+                matches!(compiled, Compiled::Waits(_)),
+                "{key} is wanted and should not: {compiled:?}"
+            );
         }
     }
 
     /// Faults stop, the platform says everything, and time passes until every hold is over.
-    pub fn quiesce(&mut self) {
+    pub(crate) fn quiesce(&mut self) {
         self.faults = Faults::default();
         self.world.blocks = 64;
         self.world.refuses.clear();
@@ -434,10 +448,14 @@ impl Sim {
     }
 
     /// The far end holds exactly what is wanted.
-    pub fn check_converged(&self) {
+    pub(crate) fn check_converged(&self) {
         let text = self.engine.plan(self.now).to_string();
         let status = self.engine.status();
-        assert!(self.engine.settled(), "not settled: {status:#?}\n{text}{:?}", self.engine.conditions());
+        assert!(
+            self.engine.settled(),
+            "not settled: {status:#?}\n{text}{:?}",
+            self.engine.conditions()
+        );
         let toy = Toy(self.style);
         let wanted = self.engine.wanted();
         let mut found = BTreeMap::new();
@@ -452,7 +470,11 @@ impl Sim {
             };
             let rows = toy.render(&object).unwrap();
             let row = rows.into_iter().find(|(part, _)| *part == key.part).unwrap().1;
-            assert_eq!(toy.digest(&row, self.engine.planner()), Some(digest), "{key} differs");
+            assert_eq!(
+                toy.digest(&row, self.engine.planner()),
+                Some(digest),
+                "{key} differs"
+            );
         }
         for key in wanted.keys().filter(|k| !toy.looked_for(k)) {
             assert!(found.contains_key(key), "{key} is wanted and does not stand");
@@ -472,7 +494,11 @@ impl Sim {
         for object in self.world.objects() {
             let Object::Port(port) = object else { continue };
             let other = vlans.insert((port.node.clone(), port.vlan), port.workload.clone());
-            assert_eq!(other, None, "two ports with VLAN {} below {}", port.vlan, port.node);
+            assert_eq!(
+                other, None,
+                "two ports with VLAN {} below {}",
+                port.vlan, port.node
+            );
             let other = addresses.insert(port.address, port.workload.clone());
             assert_eq!(other, None, "two ports with {}", port.address);
         }
@@ -490,22 +516,25 @@ impl Sim {
             FactKey::Workload(w) => Some(w.clone()),
             _ => None,
         });
-        assert_eq!(ports, workloads.collect::<Vec<_>>(), "ports do not fit the containers");
+        assert_eq!(
+            ports,
+            workloads.collect::<Vec<_>>(),
+            "ports do not fit the containers"
+        );
     }
 
     /// Time in which nothing may be written.
-    pub fn check_still(&mut self, span: Duration) {
+    pub(crate) fn check_still(&mut self, span: Duration) {
         let before = (self.world.writes, self.arrived);
         self.run(span);
-        assert_eq!((self.world.writes, self.arrived), before, "written in a steady state");
+        assert_eq!(
+            (self.world.writes, self.arrived),
+            before,
+            "written in a steady state"
+        );
     }
 }
 
-pub fn outage() -> Failure {
+pub(crate) fn outage() -> Failure {
     Failure::new(Code::NsxConnectionFailed, "nobody answers")
-}
-
-/// How many of a batch's steps remove.
-pub fn removals(batch: &Batch<Toy>) -> usize {
-    batch.steps.iter().filter(|s| s.verb == Verb::Retire).count()
 }
