@@ -128,6 +128,7 @@ impl<D: Dialect> Engine<D> {
             Compiled::Waits(Wait::Place) => Some("an address and a VLAN".to_owned()),
             Compiled::Waits(Wait::Cidr) => Some("the network of its subnet".to_owned()),
             Compiled::Waits(Wait::Egress) => Some("its own translated address".to_owned()),
+            Compiled::Object(_) if self.keeps(object) => Some("its project's record".to_owned()),
             Compiled::Absent | Compiled::Object(_) => None,
         }
     }

@@ -156,11 +156,14 @@ impl<D: Dialect> Engine<D> {
             .collect()
     }
 
-    /// Every row wanted, with its fingerprint, compiled from scratch. Keys that wait have what stands.
+    /// Every row wanted, with its fingerprint, compiled from scratch; but for objects that are kept as
+    /// they stand (see [`Engine::keeps`]).
     pub fn wanted_from_scratch(&self) -> BTreeMap<RowKey<D::Part>, Digest> {
         let mut rows = BTreeMap::new();
         for key in keys_from_scratch(self.context(), self.dialect.members_are_rows()) {
-            if let Compiled::Object(object) = compile(&key, self.context()) {
+            if let Compiled::Object(object) = compile(&key, self.context())
+                && !self.keeps(&key)
+            {
                 for (part, row) in self.dialect.render(&object).unwrap_or_default() {
                     rows.insert(RowKey::new(key.clone(), part), self.dialect.fingerprint(&row));
                 }

@@ -132,6 +132,9 @@ impl<D: Dialect> Planner<D> {
         if !absent.is_empty() {
             return Decision::Blocked(Blocked::On(absent));
         }
+        if seen.is_some() && source.unsure(&row.key.object) {
+            return Decision::Blocked(Blocked::Unsaid);
+        }
         let Some(value) = source.row(&row.key) else {
             return Decision::Blocked(Blocked::Unsaid);
         };
@@ -190,6 +193,9 @@ impl<D: Dialect> Planner<D> {
         source: &impl Source<D>,
     ) -> Decision<D> {
         let kind = row.key.object.kind();
+        if source.keeps(&row.key.object) {
+            return Decision::Blocked(Blocked::Unsaid);
+        }
         let gate = source.gate(kind);
         if gate != Gate::Open {
             return Decision::Blocked(Blocked::Gate(gate));

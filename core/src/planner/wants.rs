@@ -43,7 +43,12 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn unwant(&mut self, id: RowId, source: &impl Source<D>) {
-        if self.rows.get(id).is_none_or(|r| r.want.is_none()) {
+        let Some(row) = self.rows.get(id) else { return };
+        if row.want.is_none() {
+            // It may have been kept, since it could not be told whether it was wanted.
+            if !row.settled {
+                self.enqueue(id, source);
+            }
             return;
         }
         self.set_want(id, None);

@@ -147,14 +147,14 @@ fn a_listing_that_shrinks_much_waits_for_a_second_equal_one() {
     for key in crowd.iter().take(30) {
         sim.platform.facts.remove(key);
     }
-    sim.list(3);
+    sim.list(2);
     let status = sim.engine.status();
     let held: usize = status.scopes.iter().map(|s| s.held).sum();
     assert_eq!(held, 30, "{status:?}");
     sim.run(Duration::from_secs(120));
     assert_eq!(ports(&sim), 67);
     assert_eq!(sim.engine.status().departing, 0);
-    sim.list(3);
+    sim.list(2);
     assert_eq!(
         sim.engine.status().departing,
         30,

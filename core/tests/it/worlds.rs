@@ -23,7 +23,10 @@ struct World {
 
 fn worlds() -> Vec<World> {
     let containers = |numbers: &[u8]| -> Vec<Fact> {
-        numbers.iter().map(|n| Fact::Workload(facts::workload(*n))).collect()
+        numbers
+            .iter()
+            .map(|n| Fact::Workload(facts::workload(*n)))
+            .collect()
     };
     let with = |name, base: &[Fact], more: Vec<Fact>| World {
         name,
