@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ncp_core::event::Event;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use crate::facts::{self, Change};
 use crate::sim::{Faults, Sim};
@@ -90,6 +91,9 @@ pub(crate) fn cases(usual: u32) -> ProptestConfig {
     ProptestConfig {
         cases: (usual * config.cases / 256).max(1),
         max_shrink_iters: 3_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "proptest-regressions/it.txt",
+        ))),
         ..config
     }
 }
@@ -106,7 +110,7 @@ fn live(style: Style, seed: u64, faults: Faults, acts: &[Act]) -> Sim {
 }
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn any_history_converges(seed: u64, acts in proptest::collection::vec(some_act(), 1..60), bad: bool) {
