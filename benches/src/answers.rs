@@ -31,7 +31,10 @@ pub(crate) fn environment() -> Environment {
         cluster: "bench".to_owned(),
         tier0: Name::new("t0"),
         overlay_zone: Name::new("tz"),
-        container_blocks: vec![Block { id: Name::new("block"), cidr: net("10.0.0.0/8") }],
+        container_blocks: vec![Block {
+            id: Name::new("block"),
+            cidr: net("10.0.0.0/8"),
+        }],
         routed_blocks: Vec::new(),
         external_pools: vec![Name::new("pool")],
         top_marker: None,
@@ -45,7 +48,12 @@ pub(crate) fn environment() -> Environment {
 
 impl Answers {
     pub(crate) fn new() -> Answers {
-        Answers { next_id: 0, next_subnet: 0, next_address: 0, sent: Sent::default() }
+        Answers {
+            next_id: 0,
+            next_subnet: 0,
+            next_address: 0,
+            sent: Sent::default(),
+        }
     }
 
     /// Polls and answers until nothing is left to do at this time.
@@ -97,8 +105,7 @@ impl Answers {
         let mut attributes = Attributes::default();
         if step.key.part == Part::IpSubnet {
             self.next_subnet += 1;
-            attributes.cidr =
-                Ipv4Net::new(Ipv4Addr::from(0x0a00_0000 + (self.next_subnet << 8)), 24).ok();
+            attributes.cidr = Ipv4Net::new(Ipv4Addr::from(0x0a00_0000 + (self.next_subnet << 8)), 24).ok();
         }
         if step.key.part == Part::Claim {
             self.next_address += 1;
@@ -110,15 +117,27 @@ impl Answers {
     fn handle(&mut self, part: &Part, body: &Body<Handle>) -> Handle {
         match (part, body) {
             (Part::Nat | Part::NoNat(_), _) => Handle::Nat(self.id()),
-            (Part::Rule(_), _) => Handle::Rule { section: Name::new("s"), rule: self.id() },
+            (Part::Rule(_), _) => Handle::Rule {
+                section: Name::new("s"),
+                rule: self.id(),
+            },
             (Part::Advertisement, _) => Handle::Advertisement(self.id()),
-            (Part::Member, _) => Handle::Member { group: self.id(), member: self.id() },
+            (Part::Member, _) => Handle::Member {
+                group: self.id(),
+                member: self.id(),
+            },
             _ => Handle::Id(self.id()),
         }
     }
 
     fn read(&mut self, request: ReadRequest<Manager>) -> ReadOutcome<Manager> {
-        let chunk = |items, absent| ReadOutcome::Chunk { items, absent, refused: Vec::new(), next: None, whole: true };
+        let chunk = |items, absent| ReadOutcome::Chunk {
+            items,
+            absent,
+            refused: Vec::new(),
+            next: None,
+            whole: true,
+        };
         match request {
             ReadRequest::Sweep(..) => chunk(Vec::new(), Vec::new()),
             ReadRequest::Rows(asked) => {

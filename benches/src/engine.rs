@@ -27,7 +27,12 @@ pub(crate) fn measure(seed: u64, table: &mut Table) {
     membership(&mut engine, &mut answers, &world, table);
     drop(engine);
     let small = many_small_groups(25_000, 4, 3, seed);
-    cold(&small, "25,000 groups x 4 workloads x 3 policies", [1.5, 300.0], table);
+    cold(
+        &small,
+        "25,000 groups x 4 workloads x 3 policies",
+        [1.5, 300.0],
+        table,
+    );
 }
 
 fn cold(world: &World, name: &str, goals: [f64; 2], table: &mut Table) -> (Engine<Manager>, Answers) {
@@ -36,20 +41,39 @@ fn cold(world: &World, name: &str, goals: [f64; 2], table: &mut Table) -> (Engin
     let start = Instant::now();
     let settings = Settings {
         scopes: scopes().to_vec(),
-        departure: Departure { listings: 0, apart: Duration::ZERO },
+        departure: Departure {
+            listings: 0,
+            apart: Duration::ZERO,
+        },
         settle: Duration::ZERO,
         ..Settings::default()
     };
     let mut engine = Engine::new(Manager::new(environment()), settings);
-    engine.lead(Some(Fence { epoch: 1, deadline: Time(u64::MAX) }), NOW);
+    engine.lead(
+        Some(Fence {
+            epoch: 1,
+            deadline: Time(u64::MAX),
+        }),
+        NOW,
+    );
     let mut answers = Answers::new();
     events.into_iter().for_each(|event| engine.feed(event, NOW));
     answers.settle(&mut engine, NOW);
     let took = start.elapsed().as_secs_f64();
     table.push(format!("{name}: cold"), took, "s", Some(goals[0]));
-    table.push(format!("{name}: resident"), resident_mb() - before, "MB", Some(goals[1]));
+    table.push(
+        format!("{name}: resident"),
+        resident_mb() - before,
+        "MB",
+        Some(goals[1]),
+    );
     let counts = engine.counts();
-    table.push(format!("{name}: rows not settled"), counts.unsettled as f64, "", Some(0.0));
+    table.push(
+        format!("{name}: rows not settled"),
+        counts.unsettled as f64,
+        "",
+        Some(0.0),
+    );
     (engine, answers)
 }
 
@@ -60,30 +84,56 @@ fn start_and_stop(engine: &mut Engine<Manager>, answers: &mut Answers, world: &W
     for i in 0..2_000 {
         let like = &world.workloads[(i * 37) % world.workloads.len()];
         let id = WorkloadId::new(&format!("11111111-0000-4000-8000-{i:012x}"));
-        let workload = Workload { id: id.clone(), ..like.clone() };
-        let upsert = Event::Upsert { scope: scope.clone(), fact: Fact::Workload(workload) };
-        let remove = Event::Remove { scope: scope.clone(), key: FactKey::Workload(id) };
+        let workload = Workload {
+            id: id.clone(),
+            ..like.clone()
+        };
+        let upsert = Event::Upsert {
+            scope: scope.clone(),
+            fact: Fact::Workload(workload),
+        };
+        let remove = Event::Remove {
+            scope: scope.clone(),
+            key: FactKey::Workload(id),
+        };
         for event in [upsert, remove] {
             let start = Instant::now();
             engine.feed(event, NOW);
             let effects = engine.poll(NOW, 100).effects;
             spans.push(start.elapsed());
-            effects.into_iter().for_each(|effect| answers.answer(engine, effect, NOW));
+            effects
+                .into_iter()
+                .for_each(|effect| answers.answer(engine, effect, NOW));
             answers.settle(engine, NOW);
         }
     }
-    table.push("one instance started or stopped, p50", micros(&mut spans, 50), "µs", None);
-    table.push("one instance started or stopped, p99", micros(&mut spans, 99), "µs", Some(200.0));
+    table.push(
+        "one instance started or stopped, p50",
+        micros(&mut spans, 50),
+        "µs",
+        None,
+    );
+    table.push(
+        "one instance started or stopped, p99",
+        micros(&mut spans, 99),
+        "µs",
+        Some(200.0),
+    );
 }
 
 /// A group of a thousand spaces' groups gains and loses one member.
 fn membership(engine: &mut Engine<Manager>, answers: &mut Answers, world: &World, table: &mut Table) {
     let scope = scopes()[2].clone();
-    let spaces: Vec<GroupId> = (0..1_000).map(|i| GroupId::new(&format!("space:{i}:running"))).collect();
+    let spaces: Vec<GroupId> = (0..1_000)
+        .map(|i| GroupId::new(&format!("space:{i}:running")))
+        .collect();
     let with = |count: usize| {
         let mut policy = world.policies[0].clone();
         policy.applied_to = AppliedTo::Groups(Arc::new(spaces[..count].iter().cloned().collect()));
-        Event::Upsert { scope: scope.clone(), fact: Fact::Policy(policy) }
+        Event::Upsert {
+            scope: scope.clone(),
+            fact: Fact::Policy(policy),
+        }
     };
     engine.feed(with(999), NOW);
     answers.settle(engine, NOW);
@@ -94,10 +144,17 @@ fn membership(engine: &mut Engine<Manager>, answers: &mut Answers, world: &World
         engine.feed(event, NOW);
         let effects = engine.poll(NOW, 100).effects;
         spans.push(start.elapsed());
-        effects.into_iter().for_each(|effect| answers.answer(engine, effect, NOW));
+        effects
+            .into_iter()
+            .for_each(|effect| answers.answer(engine, effect, NOW));
         answers.settle(engine, NOW);
     }
-    table.push("one membership change in a union of 1,000, p50", micros(&mut spans, 50), "µs", Some(20.0));
+    table.push(
+        "one membership change in a union of 1,000, p50",
+        micros(&mut spans, 50),
+        "µs",
+        Some(20.0),
+    );
 }
 
 fn micros(spans: &mut [Duration], percent: usize) -> f64 {

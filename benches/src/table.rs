@@ -18,8 +18,19 @@ struct Figure {
 }
 
 impl Table {
-    pub(crate) fn push(&mut self, what: impl Into<String>, value: f64, unit: &'static str, goal: Option<f64>) {
-        let figure = Figure { what: what.into(), value, unit, goal };
+    pub(crate) fn push(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        goal: Option<f64>,
+    ) {
+        let figure = Figure {
+            what: what.into(),
+            value,
+            unit,
+            goal,
+        };
         eprintln!("{figure}");
         self.figures.push(figure);
     }

@@ -60,40 +60,68 @@ pub(crate) fn scopes() -> [Scope; 3] {
 }
 
 fn origin(kind: &str, id: &str) -> Origin {
-    Origin { kind: kind.into(), id: Name::new(id), name: None }
+    Origin {
+        kind: kind.into(),
+        id: Name::new(id),
+        name: None,
+    }
 }
 
 impl World {
     pub(crate) fn make(size: Size, seed: u64) -> World {
         let mut random = Random::new(seed);
         let orgs: Vec<String> = (0..size.orgs).map(|_| random.guid()).collect();
-        let spaces: Vec<(usize, String)> =
-            (0..size.spaces).map(|_| (random.skewed(size.orgs), random.guid())).collect();
+        let spaces: Vec<(usize, String)> = (0..size.spaces)
+            .map(|_| (random.skewed(size.orgs), random.guid()))
+            .collect();
         let apps: Vec<App> = (0..size.apps)
             .map(|_| {
                 let (org, space) = &spaces[random.skewed(size.spaces)];
-                App { guid: random.guid(), org: *org, space: space.clone() }
+                App {
+                    guid: random.guid(),
+                    org: *org,
+                    space: space.clone(),
+                }
             })
             .collect();
         let workloads = workloads(&size, &orgs, &apps, &mut random);
         let mut policies = security_groups(&size, &spaces, &mut random);
         policies.extend(app_policies(&size, &apps, &mut random));
         let projects = orgs.iter().map(|guid| project(guid)).collect();
-        World { projects, workloads, policies }
+        World {
+            projects,
+            workloads,
+            policies,
+        }
     }
 
     /// The listings of all three scopes.
     pub(crate) fn events(&self) -> Vec<Event> {
         let [projects, workloads, policies] = scopes();
         let facts: [(Scope, Vec<Fact>); 3] = [
-            (projects, self.projects.iter().cloned().map(Fact::Project).collect()),
-            (workloads, self.workloads.iter().cloned().map(Fact::Workload).collect()),
-            (policies, self.policies.iter().cloned().map(Fact::Policy).collect()),
+            (
+                projects,
+                self.projects.iter().cloned().map(Fact::Project).collect(),
+            ),
+            (
+                workloads,
+                self.workloads.iter().cloned().map(Fact::Workload).collect(),
+            ),
+            (
+                policies,
+                self.policies.iter().cloned().map(Fact::Policy).collect(),
+            ),
         ];
         let mut events = Vec::new();
         for (scope, facts) in facts {
-            events.push(Event::Begin { scope: scope.clone(), generation: 1 });
-            events.extend(facts.into_iter().map(|fact| Event::Upsert { scope: scope.clone(), fact }));
+            events.push(Event::Begin {
+                scope: scope.clone(),
+                generation: 1,
+            });
+            events.extend(facts.into_iter().map(|fact| Event::Upsert {
+                scope: scope.clone(),
+                fact,
+            }));
             events.push(Event::End { scope, generation: 1 });
         }
         events
@@ -124,7 +152,11 @@ fn workloads(size: &Size, orgs: &[String], apps: &[App], random: &mut Random) ->
     // Each app has one instance; the rest go where many are already.
     (0..size.instances)
         .map(|i| {
-            let app = if i < apps.len() { i } else { random.skewed(apps.len()) };
+            let app = if i < apps.len() {
+                i
+            } else {
+                random.skewed(apps.len())
+            };
             workload(&apps[app], &orgs[apps[app].org], i % size.cells, random)
         })
         .collect()
@@ -153,7 +185,12 @@ fn security_groups(size: &Size, spaces: &[(usize, String)], random: &mut Random)
             let guid = random.guid();
             let bindings = 1 + random.skewed(8);
             let bound: BTreeSet<GroupId> = (0..bindings)
-                .map(|_| GroupId::new(&format!("space:{}:running", spaces[random.skewed(spaces.len())].1)))
+                .map(|_| {
+                    GroupId::new(&format!(
+                        "space:{}:running",
+                        spaces[random.skewed(spaces.len())].1
+                    ))
+                })
                 .collect();
             let rules = 1 + random.skewed(12);
             Policy {
@@ -191,8 +228,13 @@ fn app_policies(size: &Size, apps: &[App], random: &mut Random) -> Vec<Policy> {
             made += 1;
         }
     }
-    let named = by_destination.into_iter().enumerate().filter(|(_, rules)| !rules.is_empty());
-    named.map(|(to, rules)| app_policy(&apps[to].guid, rules)).collect()
+    let named = by_destination
+        .into_iter()
+        .enumerate()
+        .filter(|(_, rules)| !rules.is_empty());
+    named
+        .map(|(to, rules)| app_policy(&apps[to].guid, rules))
+        .collect()
 }
 
 fn ingress_rule(from: &str, port: u16) -> Rule {
@@ -221,13 +263,26 @@ fn app_policy(app: &str, rules: BTreeSet<Rule>) -> Policy {
 /// its policy controller (`BenchmarkInitXLargeScaleWithSmallNamespaces`).
 pub(crate) fn many_small_groups(groups: usize, workloads: usize, policies: usize, seed: u64) -> World {
     let mut random = Random::new(seed);
-    let mut world = World { projects: Vec::new(), workloads: Vec::new(), policies: Vec::new() };
+    let mut world = World {
+        projects: Vec::new(),
+        workloads: Vec::new(),
+        policies: Vec::new(),
+    };
     let org = random.guid();
     let orgs: Vec<String> = (0..groups / 100).map(|_| random.guid()).collect();
     for g in 0..groups {
-        let app = App { guid: random.guid(), org: g % orgs.len(), space: org.clone() };
+        let app = App {
+            guid: random.guid(),
+            org: g % orgs.len(),
+            space: org.clone(),
+        };
         for i in 0..workloads {
-            world.workloads.push(workload(&app, &orgs[app.org], (g * workloads + i) % 1000, &mut random));
+            world.workloads.push(workload(
+                &app,
+                &orgs[app.org],
+                (g * workloads + i) % 1000,
+                &mut random,
+            ));
         }
         for p in 0..policies {
             let rules = BTreeSet::from([ingress_rule(&app.guid, 8000 + p as u16)]);

@@ -15,7 +15,9 @@ pub mod cli;
 pub mod config;
 pub mod driver;
 pub mod logging;
+pub mod sandbox;
 pub mod telemetry;
+pub mod wiring;
 
 #[cfg(test)]
 mod testing;

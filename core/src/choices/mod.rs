@@ -447,7 +447,8 @@ impl Choices {
             self.former.clear();
         }
         let ports = self.ports.drain();
-        self.former.extend(ports.map(|(workload, placed)| (workload, placed.choice)));
+        self.former
+            .extend(ports.map(|(workload, placed)| (workload, placed.choice)));
         self.egress.clear();
         self.lingering.clear();
         self.waiting.clear();

@@ -63,6 +63,8 @@ pub struct Status {
     pub observed: bool,
     /// All is as wanted.
     pub converged: bool,
+    /// Nothing waits to be decided on: what is not as wanted is under way or waits for something.
+    pub decided: bool,
     /// Rows that are not as wanted.
     pub unsettled: usize,
     /// Steps under way.
@@ -126,6 +128,7 @@ impl<D: Dialect> Engine<D> {
         Status {
             observed: self.planner.inventory_complete(),
             converged: self.settled(),
+            decided: self.dirty.is_empty() && self.reads.is_empty() && !self.planner.has_reads(),
             unsettled: self.planner.counts().unsettled,
             in_flight: self.planner.in_flight(),
             objects,

@@ -220,7 +220,9 @@ impl Derived {
         {
             dirty.push(ObjectKey::Pool(pool.clone()));
         }
-        let Some(Project { id, .. }) = new.or(old) else { return };
+        let Some(Project { id, .. }) = new.or(old) else {
+            return;
+        };
         dirty.push(ObjectKey::Router(id.clone()));
         for side in [old, new] {
             // A tenant that no source names has the default.

@@ -92,7 +92,10 @@ fn own_egress(n: u8, pool: Option<&str>) -> WorkloadEgress {
 pub fn policy(n: u8, groups: u8, rules: &[RuleSeed]) -> Fact {
     let n = n % POLICIES;
     let id = PolicyId::new(&format!("policy-{n}"));
-    let applied: BTreeSet<GroupId> = (0..GROUPS).filter(|g| groups & (1 << g) != 0).map(group_id).collect();
+    let applied: BTreeSet<GroupId> = (0..GROUPS)
+        .filter(|g| groups & (1 << g) != 0)
+        .map(group_id)
+        .collect();
     let applied_to = match n {
         0 | 1 => AppliedTo::Groups(Arc::new(applied)),
         _ => AppliedTo::Group(group_id(groups)),
@@ -185,13 +188,19 @@ impl Platform {
         self.generation += 1;
         let generation = self.generation;
         let name = || scopes()[scope].clone();
-        let mut events = vec![Event::Begin { scope: name(), generation }];
+        let mut events = vec![Event::Begin {
+            scope: name(),
+            generation,
+        }];
         let facts = self.facts.iter().filter(|(k, _)| scope_of(k) == scope);
         events.extend(facts.map(|(_, fact)| Event::Upsert {
             scope: name(),
             fact: fact.clone(),
         }));
-        events.push(Event::End { scope: name(), generation });
+        events.push(Event::End {
+            scope: name(),
+            generation,
+        });
         events
     }
 

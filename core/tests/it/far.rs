@@ -103,7 +103,9 @@ impl World {
             let Some(content) = &item.content else { continue };
             parts.entry(&key.object).or_insert((0, content)).0 += 1;
         }
-        let whole = parts.into_iter().filter(|(k, (n, _))| k.kind() != Kind::Router || *n > 1);
+        let whole = parts
+            .into_iter()
+            .filter(|(k, (n, _))| k.kind() != Kind::Router || *n > 1);
         whole.map(|(_, (_, object))| object.clone()).collect()
     }
 
@@ -254,7 +256,10 @@ impl World {
                 self.items.remove(handle);
                 Outcome::Gone
             }
-            n => Outcome::Refused(failure(Disposition::ObserveThenRetry, format!("{handle:?} has {n} users"))),
+            n => Outcome::Refused(failure(
+                Disposition::ObserveThenRetry,
+                format!("{handle:?} has {n} users"),
+            )),
         }
     }
 

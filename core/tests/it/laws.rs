@@ -55,7 +55,10 @@ fn act(sim: &mut Sim, act: &Act) {
         Act::List(scope) => sim.list(*scope),
         Act::Trust(scope, trusted) => {
             let scope = facts::scopes()[*scope].clone();
-            sim.feed(Event::Trust { scope, trusted: *trusted });
+            sim.feed(Event::Trust {
+                scope,
+                trusted: *trusted,
+            });
         }
         Act::Depart(n) => sim.feed(Event::Departed {
             workload: facts::workload_id(*n),

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use ncp_core::code::Code;
 use ncp_core::compile::{Compiled, compile};
-use ncp_core::dialect::{
-    Batch, Dialect, Failure, Fence, Outcome, ReadOutcome, ReadRequest, StepId, Verb,
-};
+use ncp_core::dialect::{Batch, Dialect, Failure, Fence, Outcome, ReadOutcome, ReadRequest, StepId, Verb};
 use ncp_core::digest;
 use ncp_core::engine::{Effect, Engine, ReadId};
 use ncp_core::event::Event;
@@ -238,7 +236,9 @@ impl Sim {
             }
             let wake = self.poll();
             let next = self.queue.keys().next().map(|(time, _)| *time);
-            let lease = self.leading.map(|f| Time(f.deadline.0 - TTL.as_millis() as u64 / 3));
+            let lease = self
+                .leading
+                .map(|f| Time(f.deadline.0 - TTL.as_millis() as u64 / 3));
             let step = [next, wake, lease].into_iter().flatten().min();
             let Some(step) = step.filter(|t| *t <= end) else {
                 self.now = end;
@@ -345,7 +345,10 @@ impl Sim {
         } else if self.happens(faults.stale) {
             every(Outcome::Stale)
         } else if self.happens(faults.refused) {
-            every(Outcome::Refused(Failure::new(Code::FirewallUpdateFailed, "not now")))
+            every(Outcome::Refused(Failure::new(
+                Code::FirewallUpdateFailed,
+                "not now",
+            )))
         } else {
             let outcomes = self.take_effect(&batch);
             match self.happens(faults.lost_after) {
@@ -384,7 +387,11 @@ impl Sim {
                 let place = (port.vlan, port.address);
                 let before = self.places.get(&object.key());
                 let moved = before.is_some_and(|b| *b != place);
-                assert!(!moved || self.ports_may_move, "{} moved from {before:?} to {place:?}", object.key());
+                assert!(
+                    !moved || self.ports_may_move,
+                    "{} moved from {before:?} to {place:?}",
+                    object.key()
+                );
                 places.insert(object.key(), place);
             }
         }
@@ -399,11 +406,18 @@ impl Sim {
         }
         let (wanted, scratch) = (self.engine.wanted(), self.engine.wanted_from_scratch());
         for (key, digest) in &scratch {
-            assert_eq!(wanted.get(key), Some(digest), "{key} is not wanted as it should be");
+            assert_eq!(
+                wanted.get(key),
+                Some(digest),
+                "{key} is not wanted as it should be"
+            );
         }
         for key in wanted.keys().filter(|k| !scratch.contains_key(k)) {
             let compiled = compile(&key.object, self.engine.context());
-            assert!(matches!(compiled, Compiled::Waits(_)), "{key} is wanted and should not: {compiled:?}");
+            assert!(
+                matches!(compiled, Compiled::Waits(_)),
+                "{key} is wanted and should not: {compiled:?}"
+            );
         }
     }
 
@@ -432,7 +446,11 @@ impl Sim {
     pub fn check_converged(&self) {
         let text = self.engine.plan(self.now).to_string();
         let status = self.engine.status();
-        assert!(self.engine.settled(), "not settled: {status:#?}\n{text}{:?}", self.engine.conditions());
+        assert!(
+            self.engine.settled(),
+            "not settled: {status:#?}\n{text}{:?}",
+            self.engine.conditions()
+        );
         let toy = Toy(self.style);
         let wanted = self.engine.wanted();
         let mut found = BTreeMap::new();
@@ -447,7 +465,11 @@ impl Sim {
             };
             let rows = toy.render(&object).unwrap();
             let row = rows.into_iter().find(|(part, _)| *part == key.part).unwrap().1;
-            assert_eq!(toy.digest(&row, self.engine.planner()), Some(digest), "{key} differs");
+            assert_eq!(
+                toy.digest(&row, self.engine.planner()),
+                Some(digest),
+                "{key} differs"
+            );
         }
         for key in wanted.keys().filter(|k| !toy.looked_for(k)) {
             assert!(found.contains_key(key), "{key} is wanted and does not stand");
@@ -467,7 +489,11 @@ impl Sim {
         for object in self.world.objects() {
             let Object::Port(port) = object else { continue };
             let other = vlans.insert((port.node.clone(), port.vlan), port.workload.clone());
-            assert_eq!(other, None, "two ports with VLAN {} below {}", port.vlan, port.node);
+            assert_eq!(
+                other, None,
+                "two ports with VLAN {} below {}",
+                port.vlan, port.node
+            );
             let other = addresses.insert(port.address, port.workload.clone());
             assert_eq!(other, None, "two ports with {}", port.address);
         }
@@ -485,14 +511,22 @@ impl Sim {
             FactKey::Workload(w) => Some(w.clone()),
             _ => None,
         });
-        assert_eq!(ports, workloads.collect::<Vec<_>>(), "ports do not fit the containers");
+        assert_eq!(
+            ports,
+            workloads.collect::<Vec<_>>(),
+            "ports do not fit the containers"
+        );
     }
 
     /// Time in which nothing may be written.
     pub fn check_still(&mut self, span: Duration) {
         let before = (self.world.writes, self.arrived);
         self.run(span);
-        assert_eq!((self.world.writes, self.arrived), before, "written in a steady state");
+        assert_eq!(
+            (self.world.writes, self.arrived),
+            before,
+            "written in a steady state"
+        );
     }
 }
 

@@ -4,9 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ncp_core::dialect::{
-    Batch, Change, Dialect, Failure, Needs, Ref, Resolve, RowKey, Seen, Step,
-};
+use ncp_core::dialect::{Batch, Change, Dialect, Failure, Needs, Ref, Resolve, RowKey, Seen, Step};
 use ncp_core::digest::{self, Digest};
 use ncp_core::intent::Peers;
 use ncp_core::topology::{Applied, Kind, Object, ObjectKey, SectionKey};
@@ -284,7 +282,10 @@ impl Dialect for Toy {
 
     fn batch(&self, ready: Vec<Step<Toy>>) -> Vec<Batch<Toy>> {
         match self.0 {
-            Style::Served => ready.into_iter().map(|step| Batch { steps: vec![step] }).collect(),
+            Style::Served => ready
+                .into_iter()
+                .map(|step| Batch { steps: vec![step] })
+                .collect(),
             Style::Closed => vec![Batch { steps: ready }],
         }
     }

@@ -334,7 +334,7 @@ impl Foundation {
     }
 
     /// Makes the next BBS address active and the present one refuse connections; returns its index in
-    /// [`Endpoints::bbs`]. The database is kept, events are not.
+    /// [`Endpoints::bbs`](crate::Endpoints::bbs). The database is kept, events are not.
     ///
     /// # Errors
     /// A port cannot be had again.

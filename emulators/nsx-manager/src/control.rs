@@ -81,7 +81,10 @@ fn router(running: Arc<Running>) -> Router {
 type Handle = State<Arc<Running>>;
 
 async fn urls(State(running): Handle) -> Json<Value> {
-    let up = running.managers.iter().map(|manager| json!({ "address": manager.address, "up": manager.is_up() }));
+    let up = running
+        .managers
+        .iter()
+        .map(|manager| json!({ "address": manager.address, "up": manager.is_up() }));
     Json(Value::Array(up.collect()))
 }
 
@@ -149,10 +152,16 @@ async fn settings(State(running): Handle, Json(set): Json<Settings>) {
         faults.set_stale_lists(writes);
     }
     if let Some(millis) = set.realization_lag_ms {
-        running.shared.store().set_realization_lag(Duration::from_millis(millis));
+        running
+            .shared
+            .store()
+            .set_realization_lag(Duration::from_millis(millis));
     }
     if let Some(millis) = set.search_lag_ms {
-        running.shared.store().set_search_lag(Duration::from_millis(millis));
+        running
+            .shared
+            .store()
+            .set_search_lag(Duration::from_millis(millis));
     }
 }
 
@@ -177,7 +186,12 @@ async fn manager(State(running): Handle, Path((index, what)): Path<(usize, Strin
         "revive" => manager.revive().await.map_err(refused)?,
         "hang" => manager.set_hanging(true),
         "unhang" => manager.set_hanging(false),
-        other => return Err((StatusCode::NOT_FOUND, format!("`{other}` is none of kill, revive, hang, unhang"))),
+        other => {
+            return Err((
+                StatusCode::NOT_FOUND,
+                format!("`{other}` is none of kill, revive, hang, unhang"),
+            ));
+        }
     }
     Ok(())
 }
@@ -187,5 +201,9 @@ async fn protection(
     Path((kind, id, value)): Path<(String, String, String)>,
 ) -> Result<(), Refused> {
     let found = running.shared.protect(&kind, &id, &value).map_err(refused)?;
-    if found { Ok(()) } else { Err((StatusCode::NOT_FOUND, format!("there is no {kind} {id}"))) }
+    if found {
+        Ok(())
+    } else {
+        Err((StatusCode::NOT_FOUND, format!("there is no {kind} {id}")))
+    }
 }

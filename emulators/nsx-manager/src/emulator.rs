@@ -31,21 +31,32 @@ pub struct Emulator {
 impl Emulator {
     /// Starts the managers, and the control API if an address is given for it.
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
-        let store = Store::open(&options.state, options.version, options.realization_lag, options.search_lag)?;
+        let store = Store::open(
+            &options.state,
+            options.version,
+            options.realization_lag,
+            options.search_lag,
+        )?;
         let log = RequestLog::new(options.log);
         let shared = Shared::new(store, log, options.credentials.clone(), options.page_limit);
         shared.store().transact("system", |tx| {
             seed::seed(tx);
             Ok::<_, EmulatorError>(())
         })?;
-        let authority = matches!(options.tls, Tls::On { .. }).then(Authority::new).transpose()?;
+        let authority = matches!(options.tls, Tls::On { .. })
+            .then(Authority::new)
+            .transpose()?;
         let managers = managers(&options, &shared, authority.as_ref()).await?;
         let running = Arc::new(Running { shared, managers });
         let control = match options.control {
             Some(address) => Some(Control::start(address, running.clone()).await?),
             None => None,
         };
-        Ok(Emulator { running, authority, control })
+        Ok(Emulator {
+            running,
+            authority,
+            control,
+        })
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -55,12 +66,18 @@ impl Emulator {
     /// The base address of each manager, such as `http://127.0.0.1:40001`.
     pub fn urls(&self) -> Vec<String> {
         let scheme = if self.authority.is_some() { "https" } else { "http" };
-        self.running.managers.iter().map(|manager| format!("{scheme}://{}", manager.address)).collect()
+        self.running
+            .managers
+            .iter()
+            .map(|manager| format!("{scheme}://{}", manager.address))
+            .collect()
     }
 
     /// The address of the control API, if there is one.
     pub fn control_url(&self) -> Option<String> {
-        self.control.as_ref().map(|control| format!("http://{}", control.address))
+        self.control
+            .as_ref()
+            .map(|control| format!("http://{}", control.address))
     }
 
     /// The release spoken.
@@ -75,7 +92,9 @@ impl Emulator {
 
     /// Makes a client certificate whose holder is logged in under the name; `None` without TLS.
     pub fn issue_client(&self, name: &str) -> Result<Option<ClientCertificate>, EmulatorError> {
-        let Some(authority) = &self.authority else { return Ok(None) };
+        let Some(authority) = &self.authority else {
+            return Ok(None);
+        };
         let (shown, der) = authority.client(name)?;
         self.shared().identities.register(der, name.to_owned());
         Ok(Some(shown))
@@ -140,7 +159,9 @@ impl Emulator {
 impl Running {
     pub(crate) fn manager(&self, index: usize) -> Result<&Manager, EmulatorError> {
         let count = self.managers.len();
-        self.managers.get(index).ok_or(EmulatorError::NoManager { index, count })
+        self.managers
+            .get(index)
+            .ok_or(EmulatorError::NoManager { index, count })
     }
 }
 
@@ -150,12 +171,18 @@ async fn managers(
     authority: Option<&Authority>,
 ) -> Result<Vec<Manager>, EmulatorError> {
     let client_auth = options.tls == Tls::On { client_auth: true };
-    let tls = authority.map(|authority| authority.server(client_auth)).transpose()?;
+    let tls = authority
+        .map(|authority| authority.server(client_auth))
+        .transpose()?;
     let mut managers = Vec::with_capacity(options.managers);
     for index in 0..options.managers {
         let mut address = options.listen;
         if address.port() != 0 {
-            address.set_port(address.port().saturating_add(u16::try_from(index).unwrap_or(u16::MAX)));
+            address.set_port(
+                address
+                    .port()
+                    .saturating_add(u16::try_from(index).unwrap_or(u16::MAX)),
+            );
         }
         managers.push(Manager::start(index, address, shared.clone(), tls.clone()).await?);
     }

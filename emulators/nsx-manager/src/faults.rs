@@ -63,17 +63,28 @@ impl Matcher {
 
     /// Requests of a method to paths with `path` in them.
     pub fn on(method: Method, path: &str) -> Self {
-        Matcher { method: Some(method.to_string()), path: Some(path.to_owned()), ..Self::default() }
+        Matcher {
+            method: Some(method.to_string()),
+            path: Some(path.to_owned()),
+            ..Self::default()
+        }
     }
 
     /// Requests that change state.
     pub fn writes() -> Self {
-        Matcher { writes: true, ..Self::default() }
+        Matcher {
+            writes: true,
+            ..Self::default()
+        }
     }
 
     /// The `n`-th match (from 1), and no other.
     pub fn nth(self, n: u64) -> Self {
-        Matcher { skip: n.saturating_sub(1), times: 1, ..self }
+        Matcher {
+            skip: n.saturating_sub(1),
+            times: 1,
+            ..self
+        }
     }
 
     /// The first match, and no other.
@@ -219,7 +230,11 @@ impl Faults {
     /// Arms an injection and returns its number.
     pub fn inject(&self, when: Matcher, effect: Effect) -> u64 {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lock().armed.push(Armed { id, seen: 0, injection: Injection { when, effect } });
+        self.lock().armed.push(Armed {
+            id,
+            seen: 0,
+            injection: Injection { when, effect },
+        });
         id
     }
 
@@ -239,7 +254,12 @@ impl Faults {
     pub fn stop_after(&self, left: u64, counted: Counted, point: StopPoint) -> Stop {
         let (reached, receiver) = watch::channel(left == 0);
         self.frozen.send_replace(left == 0);
-        self.lock().stop = (left > 0).then_some(Countdown { counted, left, point, reached });
+        self.lock().stop = (left > 0).then_some(Countdown {
+            counted,
+            left,
+            point,
+            reached,
+        });
         Stop { reached: receiver }
     }
 
@@ -291,7 +311,9 @@ impl Faults {
     /// Must be called while the store is locked, so that no later request gets in between.
     pub(crate) fn count(&self, write: bool) -> bool {
         let mut switches = self.lock();
-        let Some(stop) = &mut switches.stop else { return false };
+        let Some(stop) = &mut switches.stop else {
+            return false;
+        };
         if stop.counted == Counted::Writes && !write {
             return false;
         }
@@ -308,11 +330,19 @@ impl Faults {
 }
 
 fn matches(when: &Matcher, request: Traits<'_>) -> bool {
-    when.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(request.method.as_str()))
-        && when.path.as_ref().is_none_or(|path| request.path.contains(path.as_str()))
+    when.method
+        .as_ref()
+        .is_none_or(|method| method.eq_ignore_ascii_case(request.method.as_str()))
+        && when
+            .path
+            .as_ref()
+            .is_none_or(|path| request.path.contains(path.as_str()))
         && when.manager.is_none_or(|manager| manager == request.manager)
         && (!when.writes || request.write)
-        && when.body.as_ref().is_none_or(|text| String::from_utf8_lossy(request.body).contains(text.as_str()))
+        && when
+            .body
+            .as_ref()
+            .is_none_or(|text| String::from_utf8_lossy(request.body).contains(text.as_str()))
 }
 
 #[cfg(test)]
@@ -320,13 +350,22 @@ mod tests {
     use super::*;
 
     fn request(method: &Method) -> Traits<'_> {
-        Traits { method, path: "/api/v1/logical-ports", body: b"{}", write: method == Method::POST, manager: 0 }
+        Traits {
+            method,
+            path: "/api/v1/logical-ports",
+            body: b"{}",
+            write: method == Method::POST,
+            manager: 0,
+        }
     }
 
     #[test]
     fn the_nth_match_is_hit_and_no_other() {
         let faults = Faults::default();
-        faults.inject(Matcher::on(Method::POST, "/logical-ports").nth(2), Effect::ResetAfter);
+        faults.inject(
+            Matcher::on(Method::POST, "/logical-ports").nth(2),
+            Effect::ResetAfter,
+        );
         assert_eq!(faults.hits(request(&Method::POST)), []);
         assert_eq!(faults.hits(request(&Method::GET)), []);
         assert_eq!(faults.hits(request(&Method::POST)), [Effect::ResetAfter]);

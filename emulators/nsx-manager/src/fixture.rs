@@ -8,7 +8,7 @@ use crate::api::{ApiError, crud};
 use crate::emulator::Emulator;
 use crate::error::EmulatorError;
 use crate::kinds::Kind;
-use crate::store::{Body, New, Tx};
+use crate::store::{Body, Tx};
 
 /// How the ports of cells are marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,32 @@ pub enum CellTags {
     Bosh,
 }
 
+/// A pool that translated addresses come from.
+#[derive(Debug, Clone)]
+pub struct ExternalPool {
+    /// Display name.
+    pub name: String,
+    /// First address; the pool's network is the /24 around it.
+    pub first: String,
+    /// Last address.
+    pub last: String,
+    /// Tags as scope and tag, beside `ncp/external` and `ncp/cluster`.
+    pub tags: Vec<(String, String)>,
+}
+
+impl ExternalPool {
+    /// A pool of `.10` to `.250` of a network given by its first three parts, such as `192.0.2`.
+    pub fn of(name: &str, network: &str) -> Self {
+        let (first, last) = (format!("{network}.10"), format!("{network}.250"));
+        ExternalPool {
+            name: name.to_owned(),
+            first,
+            last,
+            tags: Vec::new(),
+        }
+    }
+}
+
 /// What to prepare; `Fixture::default()` is one cluster `c1` with three cells.
 #[derive(Debug, Clone)]
 pub struct Fixture {
@@ -26,27 +52,30 @@ pub struct Fixture {
     pub cluster: String,
     /// Number of cells, each a virtual machine with a vif and a parent port.
     pub cells: usize,
+    /// Names of further cells, as the platform calls them.
+    pub named_cells: Vec<String>,
     /// How their ports are marked.
     pub cell_tags: CellTags,
     /// Networks of the container IP blocks.
     pub blocks: Vec<String>,
-    /// External pools: name, first and last address, tags beside `ncp/external` and `ncp/cluster`.
-    pub pools: Vec<(String, String, String, Vec<(String, String)>)>,
+    /// External pools.
+    pub pools: Vec<ExternalPool>,
     /// Objects of somebody else with similar names and tags.
     pub foreign: bool,
 }
 
 impl Default for Fixture {
     fn default() -> Self {
-        let pool = |name: &str, net: &str, tags: Vec<(String, String)>| {
-            (name.to_owned(), format!("{net}.10"), format!("{net}.250"), tags)
-        };
         Fixture {
             cluster: "c1".to_owned(),
             cells: 3,
+            named_cells: Vec::new(),
             cell_tags: CellTags::Ncp,
             blocks: vec!["10.16.0.0/14".to_owned()],
-            pools: vec![pool("snat-pool", "192.0.2", vec![]), pool("snat-pool-two", "198.51.100", vec![])],
+            pools: vec![
+                ExternalPool::of("snat-pool", "192.0.2"),
+                ExternalPool::of("snat-pool-two", "198.51.100"),
+            ],
             foreign: true,
         }
     }
@@ -63,7 +92,10 @@ impl FromStr for Fixture {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let cells = text.strip_prefix("cells=").and_then(|count| count.parse().ok());
         let cells = cells.ok_or_else(|| UnknownFixture(text.to_owned()))?;
-        Ok(Fixture { cells, ..Fixture::default() })
+        Ok(Fixture {
+            cells,
+            ..Fixture::default()
+        })
     }
 }
 
@@ -114,7 +146,10 @@ impl Emulator {
             None => prepare(tx, fixture),
         };
         let refused = |refusal: ApiError| EmulatorError::Fixture(refusal.message);
-        self.shared().store().transact::<_, ApiError>("operator", prepare).map_err(refused)
+        self.shared()
+            .store()
+            .transact::<_, ApiError>("operator", prepare)
+            .map_err(refused)
     }
 }
 
@@ -158,9 +193,14 @@ fn infrastructure(tx: &mut Tx<'_>, fixture: &Fixture, made: &mut Prepared) -> Re
     made.transport_zone = make(tx, Kind::TransportZone, zone)?;
     let vlan = json!({ "display_name": "vlan-tz", "transport_type": "VLAN", "host_switch_name": "nvds-2" });
     make(tx, Kind::TransportZone, vlan)?;
-    let members: Vec<Value> =
-        (0..2).map(|index| json!({ "member_index": index, "transport_node_id": uuid(&format!("edge-{index}")) })).collect();
-    made.edge_cluster = make(tx, Kind::EdgeCluster, json!({ "display_name": EDGE, "members": members }))?;
+    let members: Vec<Value> = (0..2)
+        .map(|index| json!({ "member_index": index, "transport_node_id": uuid(&format!("edge-{index}")) }))
+        .collect();
+    made.edge_cluster = make(
+        tx,
+        Kind::EdgeCluster,
+        json!({ "display_name": EDGE, "members": members }),
+    )?;
     let tier0 = json!({
         "display_name": TIER0, "router_type": "TIER0", "high_availability_mode": "ACTIVE_STANDBY",
         "edge_cluster_id": made.edge_cluster, "tags": [tag("ncp/cluster", &fixture.cluster)],
@@ -177,13 +217,21 @@ fn infrastructure(tx: &mut Tx<'_>, fixture: &Fixture, made: &mut Prepared) -> Re
 fn addresses(tx: &mut Tx<'_>, fixture: &Fixture, made: &mut Prepared) -> Result<(), ApiError> {
     for (at, cidr) in fixture.blocks.iter().enumerate() {
         let name = format!("container-block-{}", at + 1);
-        let block = json!({ "display_name": name, "cidr": cidr, "tags": [tag("ncp/cluster", &fixture.cluster)] });
+        let block =
+            json!({ "display_name": name, "cidr": cidr, "tags": [tag("ncp/cluster", &fixture.cluster)] });
         made.blocks.push(make(tx, Kind::IpBlock, block)?);
     }
-    for (name, first, last, more) in &fixture.pools {
+    for ExternalPool {
+        name,
+        first,
+        last,
+        tags: more,
+    } in &fixture.pools
+    {
         let mut tags = vec![tag("ncp/external", "true"), tag("ncp/cluster", &fixture.cluster)];
         tags.extend(more.iter().map(|(scope, value)| tag(scope, value)));
-        made.pools.push(make(tx, Kind::IpPool, pool(name, first, last, tags))?);
+        made.pools
+            .push(make(tx, Kind::IpPool, pool(name, first, last, tags))?);
     }
     Ok(())
 }
@@ -203,8 +251,14 @@ fn policies(tx: &mut Tx<'_>, fixture: &Fixture, made: &mut Prepared) -> Result<(
             "display_name": name, "section_type": "LAYER3", "stateful": true,
             "tags": [tag("ncp/cluster", &fixture.cluster)],
         });
-        let section = crud::create_at(tx, Kind::FirewallSection, body(section), |new| new.seq(seq))?.id.to_string();
-        *(if name == TOP { &mut made.top_section } else { &mut made.bottom_section }) = section;
+        let section = crud::create_at(tx, Kind::FirewallSection, body(section), |new| new.seq(seq))?
+            .id
+            .to_string();
+        *(if name == TOP {
+            &mut made.top_section
+        } else {
+            &mut made.bottom_section
+        }) = section;
     }
     Ok(())
 }
@@ -215,8 +269,8 @@ fn cells(tx: &mut Tx<'_>, fixture: &Fixture, made: &mut Prepared) -> Result<(), 
         "replication_mode": "MTEP",
     });
     made.cell_switch = make(tx, Kind::LogicalSwitch, switch)?;
-    for number in 1..=fixture.cells {
-        let cell = add_cell(tx, fixture, &made.cell_switch, number)?;
+    for (at, name) in cell_names(fixture).into_iter().enumerate() {
+        let cell = add_cell(tx, fixture, &made.cell_switch, at + 1, name)?;
         made.cells.push(cell);
     }
     Ok(())
@@ -227,9 +281,23 @@ fn uuid(name: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }
 
-fn add_cell(tx: &mut Tx<'_>, fixture: &Fixture, switch: &str, number: usize) -> Result<Cell, ApiError> {
-    let name = format!("cell-{number}");
-    let (vif, machine, host) = (uuid(&format!("vif {name}")), uuid(&format!("vm {name}")), uuid("host"));
+fn cell_names(fixture: &Fixture) -> Vec<String> {
+    let numbered = (1..=fixture.cells).map(|number| format!("cell-{number}"));
+    numbered.chain(fixture.named_cells.iter().cloned()).collect()
+}
+
+fn add_cell(
+    tx: &mut Tx<'_>,
+    fixture: &Fixture,
+    switch: &str,
+    number: usize,
+    name: String,
+) -> Result<Cell, ApiError> {
+    let (vif, machine, host) = (
+        uuid(&format!("vif {name}")),
+        uuid(&format!("vm {name}")),
+        uuid("host"),
+    );
     let tags = match fixture.cell_tags {
         CellTags::Ncp => vec![tag("ncp/node_name", &name), tag("ncp/cluster", &fixture.cluster)],
         CellTags::Bosh => vec![tag("bosh/id", &uuid(&format!("bosh {name}")))],
@@ -245,7 +313,7 @@ fn add_cell(tx: &mut Tx<'_>, fixture: &Fixture, switch: &str, number: usize) -> 
         "local_id_on_host": number.to_string(), "power_state": "VM_RUNNING", "type": "REGULAR", "tags": [],
         "compute_ids": [format!("externalId:{machine}"), format!("biosUuid:{}", uuid(&format!("bios {name}")))],
     });
-    tx.create(New::of(Kind::VirtualMachine, body(computer)).id(machine.as_str()));
+    tx.report(Kind::VirtualMachine, &machine, body(computer));
     let interface = json!({
         "resource_type": "VirtualNetworkInterface", "display_name": format!("{name} adapter 1"),
         "external_id": format!("{machine}-4000"), "device_key": "4000", "device_name": "Network adapter 1",
@@ -253,8 +321,17 @@ fn add_cell(tx: &mut Tx<'_>, fixture: &Fixture, switch: &str, number: usize) -> 
         "owner_vm_id": machine, "vm_local_id_on_host": number.to_string(), "lport_attachment_id": vif,
         "ip_address_info": [{ "source": "VM_TOOLS", "ip_addresses": [address(number)] }], "tags": [],
     });
-    tx.create(New::of(Kind::VirtualNetworkInterface, body(interface)).id(format!("{machine}-4000")));
-    Ok(Cell { name, vif, port, machine })
+    tx.report(
+        Kind::VirtualNetworkInterface,
+        &format!("{machine}-4000"),
+        body(interface),
+    );
+    Ok(Cell {
+        name,
+        vif,
+        port,
+        machine,
+    })
 }
 
 fn address(number: usize) -> String {
@@ -265,7 +342,8 @@ fn address(number: usize) -> String {
 fn foreign(tx: &mut Tx<'_>, fixture: &Fixture, made: &Prepared) -> Result<(), ApiError> {
     let other = format!("{}-other", fixture.cluster);
     let tags = || json!([tag("ncp/cluster", &other), tag("ncp/version", "1.2.0")]);
-    let router = json!({ "display_name": format!("{}-org", fixture.cluster), "router_type": "TIER1", "tags": tags() });
+    let router =
+        json!({ "display_name": format!("{}-org", fixture.cluster), "router_type": "TIER1", "tags": tags() });
     make(tx, Kind::LogicalRouter, router)?;
     let switch = json!({
         "display_name": format!("{}-org-0", fixture.cluster), "transport_zone_id": made.transport_zone,
@@ -283,14 +361,21 @@ fn foreign(tx: &mut Tx<'_>, fixture: &Fixture, made: &Prepared) -> Result<(), Ap
 /// What an earlier run has prepared.
 fn find(tx: &Tx<'_>, fixture: &Fixture) -> Option<Prepared> {
     let id = |kind: Kind, name: &str| {
-        let named = tx.view().list(kind, None).find(|object| object.text("display_name") == name);
+        let named = tx
+            .view()
+            .list(kind, None)
+            .find(|object| object.text("display_name") == name);
         named.map(|object| object.id.to_string())
     };
-    let cell = |number: usize| {
-        let name = format!("cell-{number}");
+    let cell = |name: String| {
         let (vif, machine) = (uuid(&format!("vif {name}")), uuid(&format!("vm {name}")));
         let port = id(Kind::LogicalPort, &format!("{name}/vmx"))?;
-        Some(Cell { name, vif, port, machine })
+        Some(Cell {
+            name,
+            vif,
+            port,
+            machine,
+        })
     };
     Some(Prepared {
         tier0: id(Kind::LogicalRouter, TIER0)?,
@@ -299,11 +384,15 @@ fn find(tx: &Tx<'_>, fixture: &Fixture) -> Option<Prepared> {
         blocks: (1..=fixture.blocks.len())
             .filter_map(|number| id(Kind::IpBlock, &format!("container-block-{number}")))
             .collect(),
-        pools: fixture.pools.iter().filter_map(|(name, ..)| id(Kind::IpPool, name)).collect(),
+        pools: fixture
+            .pools
+            .iter()
+            .filter_map(|pool| id(Kind::IpPool, &pool.name))
+            .collect(),
         spoof_guard: id(Kind::SwitchingProfile, SPOOF_GUARD)?,
         top_section: id(Kind::FirewallSection, TOP)?,
         bottom_section: id(Kind::FirewallSection, BOTTOM)?,
         cell_switch: id(Kind::LogicalSwitch, CELL_SWITCH)?,
-        cells: (1..=fixture.cells).filter_map(cell).collect(),
+        cells: cell_names(fixture).into_iter().filter_map(cell).collect(),
     })
 }

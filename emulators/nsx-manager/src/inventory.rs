@@ -36,50 +36,68 @@ const HIDDEN: &[Kind] = &[Kind::HttpService, Kind::ExcludeList, Kind::FirewallSt
 
 impl Inventory {
     pub(crate) fn of(shared: &Shared) -> Self {
-        Inventory { view: shared.store().view().clone() }
+        Inventory {
+            view: shared.store().view().clone(),
+        }
     }
 
     /// The bodies of a kind in list order, such as `LogicalPort`; none for an unknown name.
     pub fn list(&self, kind: &str) -> Vec<Value> {
-        let objects = Kind::named(kind).into_iter().flat_map(|kind| self.view.list(kind, None));
+        let objects = Kind::named(kind)
+            .into_iter()
+            .flat_map(|kind| self.view.list(kind, None));
         objects.map(|object| Value::Object(object.body.clone())).collect()
     }
 
     /// The body of the object of a kind with this id.
     pub fn get(&self, kind: &str, id: &str) -> Option<Value> {
-        self.view.get(Kind::named(kind)?, id).map(|object| Value::Object(object.body.clone()))
+        self.view
+            .get(Kind::named(kind)?, id)
+            .map(|object| Value::Object(object.body.clone()))
     }
 
     /// The first object of a kind with this display name.
     pub fn named(&self, kind: &str, name: &str) -> Option<Value> {
-        self.list(kind).into_iter().find(|body| body["display_name"] == name)
+        self.list(kind)
+            .into_iter()
+            .find(|body| body["display_name"] == name)
     }
 
     /// The objects of a kind that carry the tag.
     pub fn tagged(&self, kind: &str, scope: &str, tag: &str) -> Vec<Value> {
         let carries = |body: &Value| {
             let tags = body["tags"].as_array();
-            tags.into_iter().flatten().any(|one| one["scope"] == scope && one["tag"] == tag)
+            tags.into_iter()
+                .flatten()
+                .any(|one| one["scope"] == scope && one["tag"] == tag)
         };
         self.list(kind).into_iter().filter(carries).collect()
     }
 
     /// Objects below a parent, such as the `NatRule`s of a router or the `FirewallRule`s of a section, in order.
     pub fn below(&self, kind: &str, parent: &str) -> Vec<Value> {
-        let objects = Kind::named(kind).into_iter().flat_map(|kind| self.view.children(kind, parent));
+        let objects = Kind::named(kind)
+            .into_iter()
+            .flat_map(|kind| self.view.children(kind, parent));
         objects.map(|object| Value::Object(object.body.clone())).collect()
     }
 
     /// Number of objects per kind.
     pub fn counts(&self) -> BTreeMap<String, usize> {
-        let counts = Kind::ALL.iter().map(|kind| (kind.name().to_owned(), self.view.count(*kind)));
+        let counts = Kind::ALL
+            .iter()
+            .map(|kind| (kind.name().to_owned(), self.view.count(*kind)));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Every object as it is stored, per kind, in list order.
     pub fn dump(&self) -> Value {
         let kinds = Kind::ALL.iter().filter(|kind| self.view.count(**kind) > 0);
-        Value::Object(kinds.map(|kind| (kind.name().to_owned(), Value::Array(self.list(kind.name())))).collect())
+        Value::Object(
+            kinds
+                .map(|kind| (kind.name().to_owned(), Value::Array(self.list(kind.name()))))
+                .collect(),
+        )
     }
 
     /// The state in a form that two runs with the same result share: without times, revisions and drawn values,
@@ -87,8 +105,15 @@ impl Inventory {
     pub fn canonical(&self) -> Value {
         let labels = self.labels();
         let mut kinds = Map::new();
-        for kind in Kind::ALL.iter().filter(|kind| !HIDDEN.contains(kind) && self.view.count(**kind) > 0) {
-            let mut bodies: Vec<Value> = self.view.list(*kind, None).map(|object| plain(object, &labels)).collect();
+        for kind in Kind::ALL
+            .iter()
+            .filter(|kind| !HIDDEN.contains(kind) && self.view.count(**kind) > 0)
+        {
+            let mut bodies: Vec<Value> = self
+                .view
+                .list(*kind, None)
+                .map(|object| plain(object, &labels))
+                .collect();
             if !matches!(kind, Kind::FirewallSection | Kind::FirewallRule) {
                 bodies.sort_by_cached_key(Value::to_string);
             } else if *kind == Kind::FirewallRule {
@@ -113,12 +138,19 @@ impl Inventory {
             let unnamed = name.is_empty() || name == object.id.as_ref();
             let parent = object.parent.as_deref().unwrap_or("");
             let parent = self.view.all().find(|other| other.id.as_ref() == parent);
-            let parent = parent.map_or(String::new(), |parent| format!("{}/", parent.text("display_name")));
+            let parent = parent.map_or(String::new(), |parent| {
+                format!("{}/", parent.text("display_name"))
+            });
             let name = if unnamed { object.text("cidr") } else { name };
             format!("{parent}{}:{name}", object.kind.name())
         };
-        let named = self.view.all().filter(|object| object.id.len() == 36 || object.parent.is_some());
-        named.map(|object| (object.id.to_string(), label(object))).collect()
+        let named = self
+            .view
+            .all()
+            .filter(|object| object.id.len() == 36 || object.parent.is_some());
+        named
+            .map(|object| (object.id.to_string(), label(object)))
+            .collect()
     }
 }
 

@@ -34,7 +34,7 @@ mod verdict;
 pub use self::emulator::Emulator;
 pub use self::error::EmulatorError;
 pub use self::faults::{Counted, Effect, Faults, Injection, Matcher, Stop, StopPoint};
-pub use self::fixture::{Cell, CellTags, Fixture, Prepared, UnknownFixture};
+pub use self::fixture::{Cell, CellTags, ExternalPool, Fixture, Prepared, UnknownFixture};
 pub use self::inventory::Inventory;
 pub use self::log::{Counts, Entry, RequestLog, is_write};
 pub use self::options::{Credentials, LogMode, Options, State, Tls, UnknownVersion, Version};

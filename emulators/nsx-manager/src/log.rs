@@ -84,7 +84,11 @@ pub struct RequestLog(Arc<Mutex<Inner>>);
 
 impl RequestLog {
     pub(crate) fn new(mode: LogMode) -> Self {
-        RequestLog(Arc::new(Mutex::new(Inner { mode, ring: VecDeque::new(), counts: Counts::default() })))
+        RequestLog(Arc::new(Mutex::new(Inner {
+            mode,
+            ring: VecDeque::new(),
+            counts: Counts::default(),
+        })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -98,12 +102,22 @@ impl RequestLog {
 
     /// The remembered entries with numbers above `after`; pass the last number seen to read on.
     pub fn entries(&self, after: u64) -> Vec<Entry> {
-        self.lock().ring.iter().filter(|entry| entry.number > after).cloned().collect()
+        self.lock()
+            .ring
+            .iter()
+            .filter(|entry| entry.number > after)
+            .cloned()
+            .collect()
     }
 
     /// The remembered entries that ask for a change of state.
     pub fn writes(&self) -> Vec<Entry> {
-        self.lock().ring.iter().filter(|entry| entry.write).cloned().collect()
+        self.lock()
+            .ring
+            .iter()
+            .filter(|entry| entry.write)
+            .cloned()
+            .collect()
     }
 
     /// Changes what is remembered from now on.
@@ -139,14 +153,18 @@ impl RequestLog {
 /// `POST /logical-ports/*`, so that calls can be counted by kind.
 fn route(entry: &Entry) -> String {
     let path = entry.path.strip_prefix("/api/v1").unwrap_or(&entry.path);
-    let masked: Vec<&str> = path.split('/').map(|part| if is_id(part) { "*" } else { part }).collect();
+    let masked: Vec<&str> = path
+        .split('/')
+        .map(|part| if is_id(part) { "*" } else { part })
+        .collect();
     let action = entry.query.split('&').find(|pair| pair.starts_with("action="));
     let action = action.map_or(String::new(), |action| format!("?{action}"));
     format!("{} {}{action}", entry.method, masked.join("/"))
 }
 
 fn is_id(part: &str) -> bool {
-    part.len() == 36 && part.matches('-').count() == 4 || !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
+    part.len() == 36 && part.matches('-').count() == 4
+        || !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether a request asks for a change of state. Reads by POST and session calls don't.
@@ -154,7 +172,9 @@ pub fn is_write(method: &Method, path: &str, query: &str) -> bool {
     let reads = ["action=list_with_rules", "action=check_if_exists"];
     match *method {
         Method::GET | Method::HEAD | Method::OPTIONS => false,
-        Method::POST => !path.starts_with("/api/session/") && !query.split('&').any(|pair| reads.contains(&pair)),
+        Method::POST => {
+            !path.starts_with("/api/session/") && !query.split('&').any(|pair| reads.contains(&pair))
+        }
         _ => true,
     }
 }

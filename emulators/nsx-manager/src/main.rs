@@ -38,7 +38,12 @@ struct Arguments {
     #[arg(long, default_value = "admin")]
     user: String,
     /// Password of the one account.
-    #[arg(long, env = "NSX_EMULATOR_PASSWORD", default_value = "VMware1!VMware1!", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "NSX_EMULATOR_PASSWORD",
+        default_value = "VMware1!VMware1!",
+        hide_env_values = true
+    )]
     password: String,
     /// Count requests, but don't remember them.
     #[arg(long)]
@@ -47,7 +52,9 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
@@ -83,14 +90,25 @@ async fn run(arguments: Arguments) -> Result<(), EmulatorError> {
 fn options(arguments: Arguments) -> Options {
     Options {
         version: arguments.version,
-        tls: if arguments.tls { Tls::On { client_auth: true } } else { Tls::Off },
+        tls: if arguments.tls {
+            Tls::On { client_auth: true }
+        } else {
+            Tls::Off
+        },
         managers: arguments.managers,
         listen: arguments.listen,
         control: arguments.control,
         state: arguments.state.map_or(State::Memory, State::File),
-        credentials: nsx_manager_emulator::Credentials { username: arguments.user, password: arguments.password },
+        credentials: nsx_manager_emulator::Credentials {
+            username: arguments.user,
+            password: arguments.password,
+        },
         page_limit: arguments.page_limit,
-        log: if arguments.counts_only { LogMode::Counts } else { LogMode::Full(100_000) },
+        log: if arguments.counts_only {
+            LogMode::Counts
+        } else {
+            LogMode::Full(100_000)
+        },
         ..Options::default()
     }
 }

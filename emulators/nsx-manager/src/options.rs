@@ -94,13 +94,18 @@ pub struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
 impl Default for Credentials {
     fn default() -> Self {
-        Credentials { username: "admin".to_owned(), password: "VMware1!VMware1!".to_owned() }
+        Credentials {
+            username: "admin".to_owned(),
+            password: "VMware1!VMware1!".to_owned(),
+        }
     }
 }
 

@@ -26,6 +26,15 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     }
 }
 
+/// Loads the configuration of a subcommand that needs one; its mistakes are printed.
+pub(super) fn load(path: &std::path::Path) -> Result<Config, Exit> {
+    Config::load(path).map_err(|mistakes| {
+        // Nothing is left to do when even this can't be printed.
+        let _unprintable = refuse(&mistakes, &mut io::stderr().lock());
+        Exit::Configuration
+    })
+}
+
 /// Prints mistakes with their number. Every subcommand that needs a configuration ends so.
 pub(super) fn refuse(mistakes: &Mistakes, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "{mistakes}")?;

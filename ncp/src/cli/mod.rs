@@ -6,8 +6,13 @@
 mod check;
 mod config;
 mod exit;
+mod plan;
+mod run;
+mod sandbox;
 
 pub use exit::Exit;
+pub use plan::{PlanError, plan};
+pub(crate) use run::look_inside;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -30,6 +35,14 @@ enum Command {
     Check(check::Arguments),
     /// Print what the configuration may say
     Config(config::Arguments),
+    /// Keep the network as the platform's objects call for it
+    Run(run::Arguments),
+    /// Print what would change, and change nothing
+    Plan(plan::Arguments),
+    /// Run against emulated managers and an emulated foundation on this machine
+    Sandbox(sandbox::Arguments),
+    /// Drive the sandbox's foundation: push, scale, bind security groups, add policies
+    Foundation(foundation_emulator::cli::Cli),
 }
 
 /// Which configuration to read.
@@ -49,5 +62,28 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match cli.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Sandbox(arguments) => sandbox::run(&arguments),
+        Command::Foundation(cli) => block_on(async {
+            match foundation_emulator::cli::run(&cli, &mut std::io::stdout()).await {
+                Ok(()) => Exit::Done,
+                Err(error) => {
+                    eprintln!("{error}");
+                    Exit::Failed
+                }
+            }
+        }),
+    }
+}
+
+/// Runs a subcommand's future to its end.
+fn block_on(work: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            eprintln!("this machine gives no threads or timers: {error}");
+            Exit::Failed
+        }
     }
 }

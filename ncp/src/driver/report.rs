@@ -3,6 +3,7 @@
 use ncp_core::condition::Condition;
 use ncp_core::dialect::Dialect;
 use ncp_core::engine::{Engine, Status};
+use ncp_core::event::{Scope, ScopeKind};
 
 /// How the engine is doing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +12,8 @@ pub struct Report {
     pub status: Option<Status>,
     /// What is wrong, by the platform's object.
     pub conditions: Vec<Condition>,
+    /// The scopes that the adapter lists.
+    pub expected: Vec<Scope>,
 }
 
 impl Report {
@@ -18,7 +21,24 @@ impl Report {
         Report {
             status: Some(engine.status()),
             conditions: engine.conditions(),
+            expected: engine.settings().scopes.clone(),
         }
+    }
+
+    /// The platform's scopes have all been listed, and the far end's lists read.
+    pub fn read_all(&self) -> bool {
+        let Some(status) = &self.status else { return false };
+        let listed = |scope: &&ncp_core::event::Scope| {
+            let text = scope.to_string();
+            status.scopes.iter().any(|s| s.scope == text && s.complete)
+        };
+        status.observed
+            && status.decided
+            && self
+                .expected
+                .iter()
+                .filter(|s| s.kind != ScopeKind::Nodes)
+                .all(|s| listed(&s))
     }
 
     /// Everything has been looked at and is as wanted.

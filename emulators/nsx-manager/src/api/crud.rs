@@ -44,7 +44,13 @@ pub(crate) fn create_at(
 }
 
 /// Replaces an object by what a client sent, if that is based on the present revision.
-pub(crate) fn replace(tx: &mut Tx<'_>, kind: Kind, id: &str, body: Body, overwrite: bool) -> Result<Arc<Object>> {
+pub(crate) fn replace(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    id: &str,
+    body: Body,
+    overwrite: bool,
+) -> Result<Arc<Object>> {
     let old = tx.get(kind, id)?;
     may_change(&old, overwrite)?;
     let sent = body.get("_revision").and_then(Value::as_i64);
@@ -89,6 +95,10 @@ pub(crate) fn may_change(object: &Object, overwrite: bool) -> Result<()> {
     if allowed {
         return Ok(());
     }
-    let message = format!("Principal {} may not change {}.", object.text("_create_user"), object.id);
+    let message = format!(
+        "Principal {} may not change {}.",
+        object.text("_create_user"),
+        object.id
+    );
     Err(ApiError::new(http::StatusCode::FORBIDDEN, NOT_FOUND + 1, message))
 }

@@ -41,8 +41,6 @@ pub(crate) const RANGE_IN_USE: u32 = 5602;
 pub(crate) const SUBNET_IN_USE: u32 = 5015;
 /// Address ranges overlap (documented).
 pub(crate) const OVERLAP: u32 = 500_105;
-/// More load balancer pool members than the size allows (documented).
-pub(crate) const LB_MEMBERS: u32 = 23_705;
 /// XSRF token or session wrong (documented).
 pub(crate) const XSRF: u32 = 98;
 /// Credentials wrong (documented).
@@ -59,7 +57,12 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        ApiError { status, code, module: COMMON, message: message.into() }
+        ApiError {
+            status,
+            code,
+            module: COMMON,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn bad(code: u32, message: impl Into<String>) -> Self {
@@ -75,26 +78,40 @@ impl ApiError {
     }
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, NOT_FOUND, format!("The requested object : {what}/{id} could not be found."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            NOT_FOUND,
+            format!("The requested object : {what}/{id} could not be found."),
+        )
     }
 
     pub(crate) fn no_referent(what: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, REFERENT_NOT_FOUND, format!("The {what} {id} named by the body does not exist."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            REFERENT_NOT_FOUND,
+            format!("The {what} {id} named by the body does not exist."),
+        )
     }
 
     pub(crate) fn stale(id: &str, sent: Option<i64>, current: i64) -> Self {
         let sent = sent.map_or("none".to_owned(), |revision| revision.to_string());
-        let message = format!("The object {id} is at revision {current}, the request carries {sent}; fetch it again.");
+        let message =
+            format!("The object {id} is at revision {current}, the request carries {sent}; fetch it again.");
         Self::new(StatusCode::PRECONDITION_FAILED, STALE, message)
     }
 
     pub(crate) fn conflict(id: &str, sent: i64, current: i64) -> Self {
-        let message = format!("The section {id} is at revision {current}, the request carries {sent}; fetch it again.");
+        let message =
+            format!("The section {id} is at revision {current}, the request carries {sent}; fetch it again.");
         Self::new(StatusCode::CONFLICT, STALE, message)
     }
 
     pub(crate) fn no_such_call(path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, NOT_FOUND, format!("There is nothing at {path}."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            NOT_FOUND,
+            format!("There is nothing at {path}."),
+        )
     }
 
     pub(crate) fn module(mut self, module: &'static str) -> Self {

@@ -18,14 +18,21 @@ pub(super) fn update_tags(store: &mut Store, call: &Call<'_>) -> Result<Answer> 
     let sent = call.json()?;
     let body = judge(&[], &sent, None, store.version)?;
     if items(&body, "tags").len() > TAGS {
-        return Err(ApiError::invalid(format!("A virtual machine has at most {TAGS} tags.")));
+        return Err(ApiError::invalid(format!(
+            "A virtual machine has at most {TAGS} tags."
+        )));
     }
     let id = text(&sent, "external_id");
     let tags = body.get("tags").cloned().unwrap_or(json!([]));
     store.transact::<_, ApiError>(call.user, |tx| {
         let machine = tx.get(Kind::VirtualMachine, id)?;
-        tx.touch(&machine, |body| drop::<Option<Value>>(body.insert("tags".into(), tags)));
+        tx.touch(&machine, |body| {
+            drop::<Option<Value>>(body.insert("tags".into(), tags))
+        });
         Ok(())
     })?;
-    Ok(Answer { status: StatusCode::NO_CONTENT, payload: Payload::Empty })
+    Ok(Answer {
+        status: StatusCode::NO_CONTENT,
+        payload: Payload::Empty,
+    })
 }

@@ -35,14 +35,22 @@ pub(super) fn read(store: &mut Store, call: &Call<'_>, group: &str, rest: &[&str
     let stored = stored.ok_or_else(|| ApiError::not_found("NSGroup", group))?;
     let listing = Listing::read(call, 1000)?;
     match rest {
-        ["member-types"] => listing.values(member_types(&stored)),
+        ["member-types"] => {
+            let types = member_types(&stored);
+            Ok(Answer::json(
+                json!({ "result_count": types.len(), "results": types }),
+            ))
+        }
         ["service-associations"] => listing.values(associations(store, group)),
         [effective] => {
             let realized = store.realized();
             let rows = match *effective {
                 "effective-logical-port-members" => references(members::ports(realized, group)),
                 "effective-logical-switch-members" => references(members::switches(realized, group)),
-                "effective-ip-address-members" => members::addresses(realized, group).into_iter().map(Value::String).collect(),
+                "effective-ip-address-members" => members::addresses(realized, group)
+                    .into_iter()
+                    .map(Value::String)
+                    .collect(),
                 "effective-virtual-machine-members" => Vec::new(),
                 _ => return call.unknown(),
             };
@@ -66,11 +74,16 @@ fn reference(object: &Object) -> Value {
 }
 
 fn member_types(group: &Object) -> Vec<Value> {
-    let all = group.items("members").iter().chain(group.items("membership_criteria"));
-    let inner = all.flat_map(|member| match member.get("expressions").and_then(Value::as_array) {
-        Some(inner) => inner.as_slice(),
-        None => std::slice::from_ref(member),
-    });
+    let all = group
+        .items("members")
+        .iter()
+        .chain(group.items("membership_criteria"));
+    let inner = all.flat_map(
+        |member| match member.get("expressions").and_then(Value::as_array) {
+            Some(inner) => inner.as_slice(),
+            None => std::slice::from_ref(member),
+        },
+    );
     let mut types: Vec<Value> = inner.filter_map(|one| one.get("target_type").cloned()).collect();
     types.sort_by_key(|name| name.to_string());
     types.dedup();
@@ -79,18 +92,27 @@ fn member_types(group: &Object) -> Vec<Value> {
 
 fn associations(store: &Store, group: &str) -> Vec<Value> {
     let view = store.view();
-    let rules = view.referrers(Kind::FirewallRule, group).chain(view.referrers(Kind::FirewallSection, group));
+    let rules = view
+        .referrers(Kind::FirewallRule, group)
+        .chain(view.referrers(Kind::FirewallSection, group));
     rules.map(|rule| reference(rule)).collect()
 }
 
 /// `add_ip`, `remove_ip` and the members of an IP set, all since 2.5.
 pub(super) fn addresses(store: &mut Store, call: &Call<'_>, set: &str, rest: &[&str]) -> Result<Answer> {
-    let found = store.view().get(Kind::IPSet, set).cloned().ok_or_else(|| ApiError::not_found("IPSet", set))?;
+    let found = store
+        .view()
+        .get(Kind::IPSet, set)
+        .cloned()
+        .ok_or_else(|| ApiError::not_found("IPSet", set))?;
     if store.version < Version::V2_5 {
         return call.not_allowed();
     }
     if rest == ["members"] && call.method == Method::GET {
-        let rows = found.items("ip_addresses").iter().map(|address| json!({ "ip_address": address }));
+        let rows = found
+            .items("ip_addresses")
+            .iter()
+            .map(|address| json!({ "ip_address": address }));
         return Listing::read(call, 1000)?.values(rows.collect());
     }
     let add = match (rest, call.action()) {
@@ -99,8 +121,12 @@ pub(super) fn addresses(store: &mut Store, call: &Call<'_>, set: &str, rest: &[&
         _ => return call.unknown(),
     };
     let body = call.json()?;
-    let change = |tx: &mut crate::store::Tx<'_>| groups::change_addresses(tx, &found, text(&body, "ip_address"), add);
+    let change =
+        |tx: &mut crate::store::Tx<'_>| groups::change_addresses(tx, &found, text(&body, "ip_address"), add);
     store.transact::<_, ApiError>(call.user, change)?;
     let payload = Payload::Json(json!({ "ip_address": text(&body, "ip_address") }));
-    Ok(Answer { status: StatusCode::CREATED, payload })
+    Ok(Answer {
+        status: StatusCode::CREATED,
+        payload,
+    })
 }

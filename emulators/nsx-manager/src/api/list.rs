@@ -35,7 +35,12 @@ struct Wire<R: Serialize> {
 impl Page {
     pub(crate) fn to_vec(&self) -> serde_json::Result<Vec<u8>> {
         match &self.included {
-            Some(fields) => self.wire(self.objects.iter().map(|object| only(&object.body, fields)).collect()),
+            Some(fields) => self.wire(
+                self.objects
+                    .iter()
+                    .map(|object| only(&object.body, fields))
+                    .collect(),
+            ),
             None if self.objects.is_empty() => self.wire(self.results.iter().collect()),
             None => self.wire(self.objects.iter().map(|object| &object.body).collect()),
         }
@@ -43,12 +48,20 @@ impl Page {
 
     fn wire<R: Serialize>(&self, results: Vec<R>) -> serde_json::Result<Vec<u8>> {
         let (result_count, cursor) = (self.total, self.cursor.clone());
-        serde_json::to_vec(&Wire { results, result_count, cursor, sort_by: "displayName", sort_ascending: true })
+        serde_json::to_vec(&Wire {
+            results,
+            result_count,
+            cursor,
+            sort_by: "displayName",
+            sort_ascending: true,
+        })
     }
 }
 
 fn only(body: &Body, fields: &[String]) -> Body {
-    let wanted = fields.iter().filter_map(|field| Some((field.clone(), body.get(field)?.clone())));
+    let wanted = fields
+        .iter()
+        .filter_map(|field| Some((field.clone(), body.get(field)?.clone())));
     wanted.collect()
 }
 
@@ -69,12 +82,19 @@ impl Listing {
             return Err(ApiError::invalid(format!("page_size can't exceed {LARGEST}.")));
         }
         let size = size.clamp(1, largest).min(call.page_limit.unwrap_or(LARGEST));
-        let included = call.query.get("included_fields").map(|list| list.split(',').map(str::to_owned).collect());
+        let included = call
+            .query
+            .get("included_fields")
+            .map(|list| list.split(',').map(str::to_owned).collect());
         Ok(Listing {
             size,
             after: call.query.get("cursor").map(str::to_owned),
             included,
-            sort_by: call.query.get("sort_by").filter(|field| *field != "id").map(str::to_owned),
+            sort_by: call
+                .query
+                .get("sort_by")
+                .filter(|field| *field != "id")
+                .map(str::to_owned),
             descending: call.query.get("sort_ascending") == Some("false"),
         })
     }
@@ -85,7 +105,13 @@ impl Listing {
         let results: Vec<Value> = rows.into_iter().skip(from).take(self.size).collect();
         let end = from + results.len();
         let cursor = (end < total).then(|| end.to_string());
-        let page = Page { results, objects: Vec::new(), total, cursor, included: None };
+        let page = Page {
+            results,
+            objects: Vec::new(),
+            total,
+            cursor,
+            included: None,
+        };
         Ok(Answer::ok(Payload::Page(page)))
     }
 
@@ -95,17 +121,29 @@ impl Listing {
         let objects: Vec<_> = rows.into_iter().skip(from).take(self.size).collect();
         let end = from + objects.len();
         let cursor = (always || end < total).then(|| end.to_string());
-        Ok(Answer::ok(Payload::Page(Page { results: Vec::new(), objects, total, cursor, included: self.included })))
+        Ok(Answer::ok(Payload::Page(Page {
+            results: Vec::new(),
+            objects,
+            total,
+            cursor,
+            included: self.included,
+        })))
     }
 
     fn offset(&self) -> Result<usize> {
-        let parse = |text: &String| text.parse().map_err(|_| ApiError::invalid("The cursor is not one of ours."));
+        let parse = |text: &String| {
+            text.parse()
+                .map_err(|_| ApiError::invalid("The cursor is not one of ours."))
+        };
         self.after.as_ref().map_or(Ok(0), parse)
     }
 
     fn position(&self, kind: Kind) -> Result<Option<Pos>> {
         let wrong = || ApiError::invalid("The cursor is not one of ours.");
-        self.after.as_ref().map(|text| parse_cursor(kind, text).ok_or_else(wrong)).transpose()
+        self.after
+            .as_ref()
+            .map(|text| parse_cursor(kind, text).ok_or_else(wrong))
+            .transpose()
     }
 
     /// A page of objects in list order.
@@ -113,8 +151,17 @@ impl Listing {
         let after = self.position(kind)?;
         let mut rows = rows.skip_while(|row| after.is_some_and(|after| row.pos() <= after));
         let objects: Vec<_> = rows.by_ref().take(self.size).collect();
-        let cursor = objects.last().filter(|_| rows.next().is_some()).map(|last| cursor(last.pos()));
-        Ok(Answer::ok(Payload::Page(Page { results: Vec::new(), objects, total, cursor, included: self.included })))
+        let cursor = objects
+            .last()
+            .filter(|_| rows.next().is_some())
+            .map(|last| cursor(last.pos()));
+        Ok(Answer::ok(Payload::Page(Page {
+            results: Vec::new(),
+            objects,
+            total,
+            cursor,
+            included: self.included,
+        })))
     }
 }
 
@@ -126,9 +173,15 @@ fn cursor(pos: Pos) -> String {
 }
 
 fn parse_cursor(kind: Kind, text: &str) -> Option<Pos> {
-    let rest = text.strip_prefix("0036").filter(|rest| rest.len() == 32 && rest.is_ascii())?;
+    let rest = text
+        .strip_prefix("0036")
+        .filter(|rest| rest.len() == 32 && rest.is_ascii())?;
     let number = |text: &str| u64::from_str_radix(text, 16).ok().map(unordered);
-    Some(Pos { kind, seq: number(&rest[..16])?, uid: number(&rest[16..])? })
+    Some(Pos {
+        kind,
+        seq: number(&rest[..16])?,
+        uid: number(&rest[16..])?,
+    })
 }
 
 fn ordered(number: i64) -> u64 {
@@ -202,9 +255,18 @@ fn sorted(view: &View, kind: Kind, listing: Listing, filter: &Filter) -> Result<
 /// The list as it was some writes ago.
 fn stale(store: &Store, kind: Kind, filter: &Filter, writes: usize) -> Vec<Arc<Object>> {
     let (view, then) = (store.view(), store.ago(writes));
-    let unchanged = view.list(kind, None).filter(|object| !then.contains_key(&(kind, object.id.clone())));
-    let before = then.iter().filter(|((of, _), _)| *of == kind).filter_map(|(_, object)| object.as_ref());
-    let mut rows: Vec<_> = unchanged.chain(before).filter(|object| filter.admits(view, object)).cloned().collect();
+    let unchanged = view
+        .list(kind, None)
+        .filter(|object| !then.contains_key(&(kind, object.id.clone())));
+    let before = then
+        .iter()
+        .filter(|((of, _), _)| *of == kind)
+        .filter_map(|(_, object)| object.as_ref());
+    let mut rows: Vec<_> = unchanged
+        .chain(before)
+        .filter(|object| filter.admits(view, object))
+        .cloned()
+        .collect();
     rows.sort_by_key(|object| object.pos());
     rows
 }
@@ -215,7 +277,11 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_back_to_its_object() {
-        let pos = Pos { kind: Kind::LogicalPort, seq: -5, uid: 77 };
+        let pos = Pos {
+            kind: Kind::LogicalPort,
+            seq: -5,
+            uid: 77,
+        };
         assert_eq!(parse_cursor(Kind::LogicalPort, &cursor(pos)), Some(pos));
         assert_eq!(parse_cursor(Kind::LogicalPort, "nonsense"), None);
     }

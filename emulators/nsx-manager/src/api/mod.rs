@@ -69,7 +69,11 @@ impl Call<'_> {
 
     pub(crate) fn not_allowed<T>(&self) -> Result<T> {
         let message = format!("{} is not allowed on {ROOT}{}.", self.method, self.path);
-        Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, error::INVALID, message))
+        Err(ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            error::INVALID,
+            message,
+        ))
     }
 }
 
@@ -91,7 +95,10 @@ pub(crate) enum Payload {
 
 impl Answer {
     pub(crate) fn ok(payload: Payload) -> Self {
-        Answer { status: StatusCode::OK, payload }
+        Answer {
+            status: StatusCode::OK,
+            payload,
+        }
     }
 
     pub(crate) fn empty() -> Self {
@@ -107,7 +114,10 @@ impl Answer {
     }
 
     pub(crate) fn created(object: Arc<Object>) -> Self {
-        Answer { status: StatusCode::CREATED, payload: Payload::Object(object) }
+        Answer {
+            status: StatusCode::CREATED,
+            payload: Payload::Object(object),
+        }
     }
 
     /// Content type and bytes of the body.
@@ -125,7 +135,10 @@ impl Answer {
 
 impl From<ApiError> for Answer {
     fn from(refusal: ApiError) -> Self {
-        Answer { status: refusal.status, payload: Payload::Json(refusal.body()) }
+        Answer {
+            status: refusal.status,
+            payload: Payload::Json(refusal.body()),
+        }
     }
 }
 
@@ -141,11 +154,17 @@ pub(crate) fn answer(store: &mut Store, call: &Call<'_>) -> Answer {
 }
 
 fn dispatch(store: &mut Store, call: &Call<'_>) -> Result<Answer> {
-    let segments: Vec<&str> = call.path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> = call
+        .path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
     match segments.as_slice() {
         ["search", rest @ ..] => search::search(store, call, rest),
         ["firewall", rest @ ..] => firewall::dispatch(store, call, rest),
-        ["logical-routers", router, rest @ ..] if !rest.is_empty() => routing::dispatch(store, call, router, rest),
+        ["logical-routers", router, rest @ ..] if !rest.is_empty() => {
+            routing::dispatch(store, call, router, rest)
+        }
         ["logical-ports", port, what @ ("state" | "status")] => state::port(store, call, port, what),
         ["logical-switches", switch, "state"] => state::switch(store, call, switch),
         ["pools", "ip-pools", pool, "allocations"] => pools::allocations(store, call, pool),
@@ -188,12 +207,17 @@ fn object_call(store: &mut Store, call: &Call<'_>, spec: &'static Spec, id: Opti
         ("POST", None) => {
             let body = call.json()?;
             let create = |tx: &mut crate::store::Tx<'_>| crud::create(tx, spec.kind, body, None);
-            store.transact::<_, ApiError>(call.user, create).map(Answer::created)
+            store
+                .transact::<_, ApiError>(call.user, create)
+                .map(Answer::created)
         }
         ("PUT", Some(id)) => {
             let body = call.json()?;
-            let replace = |tx: &mut crate::store::Tx<'_>| crud::replace(tx, spec.kind, id, body, call.overwrite);
-            store.transact::<_, ApiError>(call.user, replace).map(Answer::object)
+            let replace =
+                |tx: &mut crate::store::Tx<'_>| crud::replace(tx, spec.kind, id, body, call.overwrite);
+            store
+                .transact::<_, ApiError>(call.user, replace)
+                .map(Answer::object)
         }
         ("DELETE", Some(id)) => delete(store, call, spec.kind, id),
         _ => call.not_allowed(),
@@ -202,7 +226,9 @@ fn object_call(store: &mut Store, call: &Call<'_>, spec: &'static Spec, id: Opti
 
 fn read(store: &Store, kind: Kind, id: &str) -> Result<Answer> {
     let object = store.view().get(kind, id).cloned();
-    object.map(Answer::object).ok_or_else(|| ApiError::not_found(kind.name(), id))
+    object
+        .map(Answer::object)
+        .ok_or_else(|| ApiError::not_found(kind.name(), id))
 }
 
 fn delete(store: &mut Store, call: &Call<'_>, kind: Kind, id: &str) -> Result<Answer> {

@@ -33,6 +33,9 @@ pub(super) fn allocations(store: &Store, call: &Call<'_>, pool: &str) -> Result<
         return call.not_allowed();
     }
     super::read(store, Kind::IpPool, pool)?;
-    let held = store.view().children(Kind::AllocationIpAddress, pool).map(|held| pools::shown(held));
+    let held = store
+        .view()
+        .children(Kind::AllocationIpAddress, pool)
+        .map(|held| pools::shown(held));
     Listing::read(call, 1000)?.values(held.collect())
 }

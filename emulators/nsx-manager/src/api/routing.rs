@@ -18,7 +18,9 @@ pub(super) fn dispatch(store: &mut Store, call: &Call<'_>, router: &str, rest: &
         ["routing", "static-routes", id] => member(store, call, Kind::StaticRoute, router, id),
         ["nat", "rules"] => collection(store, call, Kind::NatRule, router),
         ["nat", "rules", id] => member(store, call, Kind::NatRule, router, id),
-        ["status"] => Ok(Answer::json(json!({ "logical_router_id": router, "per_node_status": [] }))),
+        ["status"] => Ok(Answer::json(
+            json!({ "logical_router_id": router, "per_node_status": [] }),
+        )),
         _ => call.unknown(),
     }
 }
@@ -30,8 +32,11 @@ fn singleton(store: &mut Store, call: &Call<'_>, kind: Kind, router: &str) -> Re
         Method::GET => Ok(Answer::object(found)),
         Method::PUT => {
             let body = call.json()?;
-            let replace = |tx: &mut crate::store::Tx<'_>| crud::replace(tx, kind, &found.id, body, call.overwrite);
-            store.transact::<_, ApiError>(call.user, replace).map(Answer::object)
+            let replace =
+                |tx: &mut crate::store::Tx<'_>| crud::replace(tx, kind, &found.id, body, call.overwrite);
+            store
+                .transact::<_, ApiError>(call.user, replace)
+                .map(Answer::object)
         }
         _ => call.not_allowed(),
     }
@@ -53,8 +58,15 @@ fn collection(store: &mut Store, call: &Call<'_>, kind: Kind, router: &str) -> R
                 crud::create_at(tx, kind, body, |new| new.id(number).parent(router))
             };
             let object = store.transact::<_, ApiError>(call.user, create)?;
-            let status = if kind == Kind::StaticRoute { StatusCode::OK } else { StatusCode::CREATED };
-            Ok(Answer { status, payload: Payload::Object(object) })
+            let status = if kind == Kind::StaticRoute {
+                StatusCode::OK
+            } else {
+                StatusCode::CREATED
+            };
+            Ok(Answer {
+                status,
+                payload: Payload::Object(object),
+            })
         }
         _ => call.not_allowed(),
     }
@@ -67,8 +79,11 @@ fn below(mut body: Body, router: &str) -> Body {
 
 fn create_multiple(store: &mut Store, call: &Call<'_>, router: &str) -> Result<Answer> {
     let body = call.json()?;
-    let rules: Vec<Body> =
-        crate::store::items(&body, "rules").iter().filter_map(Value::as_object).map(|rule| below(rule.clone(), router)).collect();
+    let rules: Vec<Body> = crate::store::items(&body, "rules")
+        .iter()
+        .filter_map(Value::as_object)
+        .map(|rule| below(rule.clone(), router))
+        .collect();
     let made = store.transact::<_, ApiError>(call.user, |tx| {
         let mut made = Vec::with_capacity(rules.len());
         for rule in rules {
@@ -78,18 +93,28 @@ fn create_multiple(store: &mut Store, call: &Call<'_>, router: &str) -> Result<A
         }
         Ok(made)
     })?;
-    Ok(Answer { status: StatusCode::CREATED, payload: Payload::Json(json!({ "rules": made })) })
+    Ok(Answer {
+        status: StatusCode::CREATED,
+        payload: Payload::Json(json!({ "rules": made })),
+    })
 }
 
 fn member(store: &mut Store, call: &Call<'_>, kind: Kind, router: &str, id: &str) -> Result<Answer> {
-    let found = store.view().get(kind, id).filter(|rule: &&std::sync::Arc<Object>| rule.parent.as_deref() == Some(router));
-    let found = found.cloned().ok_or_else(|| ApiError::not_found(kind.name(), id))?;
+    let found = store
+        .view()
+        .get(kind, id)
+        .filter(|rule: &&std::sync::Arc<Object>| rule.parent.as_deref() == Some(router));
+    let found = found
+        .cloned()
+        .ok_or_else(|| ApiError::not_found(kind.name(), id))?;
     match *call.method {
         Method::GET => Ok(Answer::object(found)),
         Method::PUT => {
             let body = below(call.json()?, router);
             let replace = |tx: &mut crate::store::Tx<'_>| crud::replace(tx, kind, id, body, call.overwrite);
-            store.transact::<_, ApiError>(call.user, replace).map(Answer::object)
+            store
+                .transact::<_, ApiError>(call.user, replace)
+                .map(Answer::object)
         }
         Method::DELETE => super::delete(store, call, kind, id),
         _ => call.not_allowed(),

@@ -39,7 +39,10 @@ pub(super) fn search(store: &mut Store, call: &Call<'_>, rest: &[&str]) -> Resul
     if call.method != Method::GET || !matches!(rest, [] | ["query"] | ["dsl"]) {
         return call.unknown();
     }
-    let query = call.query.get("query").ok_or_else(|| ApiError::invalid("query is required."))?;
+    let query = call
+        .query
+        .get("query")
+        .ok_or_else(|| ApiError::invalid("query is required."))?;
     let test = parse(query)?;
     let listing = Listing::read(call, 1000)?;
     let found = find(store.searched(), &test);
@@ -48,7 +51,9 @@ pub(super) fn search(store: &mut Store, call: &Call<'_>, rest: &[&str]) -> Resul
 
 fn find(view: &View, test: &Test) -> Vec<Arc<Object>> {
     let searchable = |object: &&Arc<Object>| {
-        object.body.contains_key("resource_type") && object.kind != Kind::AllocationIpAddress && spec(object.kind).is_some()
+        object.body.contains_key("resource_type")
+            && object.kind != Kind::AllocationIpAddress
+            && spec(object.kind).is_some()
     };
     let fits = |object: &&Arc<Object>| searchable(object) && meets(test, object);
     match narrowest(view, test) {
@@ -67,7 +72,9 @@ fn narrowest(view: &View, test: &Test) -> Option<Term> {
 }
 
 fn term(test: &Test) -> Option<Term> {
-    let Test::Field(field, pattern) = test else { return None };
+    let Test::Field(field, pattern) = test else {
+        return None;
+    };
     let text = pattern.literal()?.into();
     match field.as_str() {
         "tags.scope" => Some(Term::Scope(text)),
@@ -95,9 +102,9 @@ fn meets(test: &Test, object: &Object) -> bool {
 fn reaches(value: &Value, path: &[&str], pattern: &Pattern) -> bool {
     match (value, path) {
         (Value::Array(values), _) => values.iter().any(|value| reaches(value, path, pattern)),
-        (Value::Object(fields), [first, rest @ ..]) => {
-            fields.get(*first).is_some_and(|value| reaches(value, rest, pattern))
-        }
+        (Value::Object(fields), [first, rest @ ..]) => fields
+            .get(*first)
+            .is_some_and(|value| reaches(value, rest, pattern)),
         (Value::String(text), []) => pattern.fits(&text.to_lowercase()),
         (Value::Bool(_) | Value::Number(_), []) => pattern.fits(&value.to_string()),
         _ => false,
@@ -107,7 +114,16 @@ fn reaches(value: &Value, path: &[&str], pattern: &Pattern) -> bool {
 impl Pattern {
     /// The text, if it has no wildcards.
     fn literal(&self) -> Option<String> {
-        self.0.iter().map(|glyph| if let Glyph::One(letter) = glyph { Some(*letter) } else { None }).collect()
+        self.0
+            .iter()
+            .map(|glyph| {
+                if let Glyph::One(letter) = glyph {
+                    Some(*letter)
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     fn fits(&self, text: &str) -> bool {
@@ -143,7 +159,11 @@ fn parse(query: &str) -> Result<Test> {
     let tokens = tokens(query)?;
     let mut rest = tokens.as_slice();
     let test = either(&mut rest)?;
-    if rest.is_empty() { Ok(test) } else { Err(malformed()) }
+    if rest.is_empty() {
+        Ok(test)
+    } else {
+        Err(malformed())
+    }
 }
 
 fn malformed() -> ApiError {
@@ -172,7 +192,11 @@ fn every(rest: &mut &[Token]) -> Result<Test> {
 }
 
 fn single_or(mut tests: Vec<Test>, many: fn(Vec<Test>) -> Test) -> Test {
-    if tests.len() == 1 { tests.remove(0) } else { many(tests) }
+    if tests.len() == 1 {
+        tests.remove(0)
+    } else {
+        many(tests)
+    }
 }
 
 fn one(rest: &mut &[Token]) -> Result<Test> {
@@ -307,13 +331,22 @@ mod tests {
             "attachment": { "context": { "parent_vif_id": "v:1" } },
         });
         let body = body.as_object().unwrap().clone();
-        let object = Object { kind: Kind::LogicalPort, id: "p".into(), parent: None, seq: 0, uid: 0, body };
+        let object = Object {
+            kind: Kind::LogicalPort,
+            id: "p".into(),
+            parent: None,
+            seq: 0,
+            uid: 0,
+            body,
+        };
         meets(&parse(query).unwrap(), &object)
     }
 
     #[test]
     fn terms_are_found_whatever_their_case_and_escapes() {
-        assert!(found(r"resource_type:LogicalPort AND tags.scope:ncp\/cluster AND tags.tag:C1"));
+        assert!(found(
+            r"resource_type:LogicalPort AND tags.scope:ncp\/cluster AND tags.tag:C1"
+        ));
         assert!(found("resource_type:logicalport AND tags.scope:ncp/cluster"));
         assert!(found(r"attachment.context.parent_vif_id:v\:1"));
         assert!(found("attachment.context.parent_vif_id:v:1"));
@@ -330,7 +363,9 @@ mod tests {
 
     #[test]
     fn words_combine() {
-        assert!(found("NOT display_name:x AND (display_name:y OR display_name:web*)"));
+        assert!(found(
+            "NOT display_name:x AND (display_name:y OR display_name:web*)"
+        ));
         assert!(found("resource_type:(LogicalSwitch OR LogicalPort)"));
         assert!(!found("display_name:(x OR y)"));
         assert!(parse("tags.scope:").is_err());

@@ -21,14 +21,16 @@ pub(super) fn dispatch(store: &mut Store, call: &Call<'_>, segments: &[&str]) ->
         ["operational", "application", "status"] if store.version < Version::V2_4 => {
             Ok(Answer::json(json!({ "application_status": "WORKING" })))
         }
-        ["reverse-proxy", "node", "health"] if store.version >= Version::V2_4 => {
-            Ok(Answer::json(json!({ "healthy": true, "components_health": "POLICY:UP, SEARCH:UP, MANAGER:UP, UI:UP" })))
-        }
+        ["reverse-proxy", "node", "health"] if store.version >= Version::V2_4 => Ok(Answer::json(
+            json!({ "healthy": true, "components_health": "POLICY:UP, SEARCH:UP, MANAGER:UP, UI:UP" }),
+        )),
         ["cluster", "status"] => Ok(Answer::json(cluster())),
         ["spec", "vmware", "types", "Tag"] => Ok(Answer::json(tag_schema())),
         ["spec", "vmware", "types", "ManagedResource"] => {
             let tags = json!({ "type": "array", "maxItems": 30 });
-            Ok(Answer::json(json!({ "id": "ManagedResource", "properties": { "tags": tags } })))
+            Ok(Answer::json(
+                json!({ "id": "ManagedResource", "properties": { "tags": tags } }),
+            ))
         }
         _ => call.unknown(),
     }
@@ -66,11 +68,11 @@ fn tag_schema() -> Value {
 
 /// The limits of the API, which clients may read and an administrator sets; 0 is off.
 fn http_service(store: &mut Store, call: &Call<'_>) -> Result<Answer> {
-    let shown = |body: &crate::store::Body| {
-        json!({ "service_name": body.get("service_name"), "service_properties": body.get("service_properties") })
-    };
+    let shown = |body: &crate::store::Body| json!({ "service_name": body.get("service_name"), "service_properties": body.get("service_properties") });
     let stored = super::read(store, Kind::HttpService, HTTP_SERVICE)?;
-    let Payload::Object(stored) = stored.payload else { return call.unknown() };
+    let Payload::Object(stored) = stored.payload else {
+        return call.unknown();
+    };
     match *call.method {
         Method::GET => Ok(Answer::json(shown(&stored.body))),
         Method::PUT => {
@@ -85,7 +87,10 @@ fn http_service(store: &mut Store, call: &Call<'_>) -> Result<Answer> {
                     }
                 }))
             })?;
-            Ok(Answer { status: StatusCode::ACCEPTED, payload: Payload::Json(shown(&changed.body)) })
+            Ok(Answer {
+                status: StatusCode::ACCEPTED,
+                payload: Payload::Json(shown(&changed.body)),
+            })
         }
         _ => call.not_allowed(),
     }

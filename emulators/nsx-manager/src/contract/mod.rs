@@ -74,16 +74,26 @@ pub struct Contract {
 impl Contract {
     /// Reads a Swagger file.
     pub fn load(path: &Path) -> Result<Self, ContractError> {
-        let text = std::fs::read(path).map_err(|source| ContractError::Read { path: path.to_owned(), source })?;
-        let document =
-            serde_json::from_slice(&text).map_err(|source| ContractError::Parse { path: path.to_owned(), source })?;
-        let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let text = std::fs::read(path).map_err(|source| ContractError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let document = serde_json::from_slice(&text).map_err(|source| ContractError::Parse {
+            path: path.to_owned(),
+            source,
+        })?;
+        let name = path
+            .file_stem()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         Ok(Contract { document, name })
     }
 
     /// A contract from a document in memory.
     pub fn from_document(name: &str, document: Value) -> Self {
-        Contract { document, name: name.to_owned() }
+        Contract {
+            document,
+            name: name.to_owned(),
+        }
     }
 
     /// The file's name without its ending.
@@ -98,7 +108,13 @@ impl Contract {
     }
 
     /// Judges a request's body; `None` if the call isn't published.
-    pub fn validate_request(&self, method: &str, path: &str, query: &str, body: Option<&Value>) -> Option<Vec<Finding>> {
+    pub fn validate_request(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        body: Option<&Value>,
+    ) -> Option<Vec<Finding>> {
         let operation = self.operation(method, path, query)?;
         Some(operation.request(body))
     }

@@ -21,9 +21,18 @@ impl<'a> Operation<'a> {
         let fitting = paths.iter().filter_map(|(template, calls)| {
             let call = calls.get(&method)?;
             let score = fit(template, path, query)?;
-            Some((score, Operation { document, template, call }))
+            Some((
+                score,
+                Operation {
+                    document,
+                    template,
+                    call,
+                },
+            ))
         });
-        fitting.max_by_key(|(score, _)| *score).map(|(_, operation)| operation)
+        fitting
+            .max_by_key(|(score, _)| *score)
+            .map(|(_, operation)| operation)
     }
 
     /// The path with its placeholders.
@@ -33,7 +42,10 @@ impl<'a> Operation<'a> {
 
     pub(super) fn request(&self, body: Option<&Value>) -> Vec<Finding> {
         let parameters = self.call.get("parameters").and_then(Value::as_array);
-        let wanted = parameters.into_iter().flatten().find(|one| one.get("in").is_some_and(|place| place == "body"));
+        let wanted = parameters
+            .into_iter()
+            .flatten()
+            .find(|one| one.get("in").is_some_and(|place| place == "body"));
         match (wanted.and_then(|wanted| wanted.get("schema")), body) {
             (Some(schema), Some(body)) => schema::check(self.document, schema, body, Direction::Request),
             (Some(_), None) => vec![finding(Fault::Missing, "a body")],
@@ -47,11 +59,17 @@ impl<'a> Operation<'a> {
         let code = status.to_string();
         let Some(known) = responses.and_then(|responses| responses.get(&code)) else {
             // Refusals of the proxy in front of the API are in no definition.
-            return if status >= 400 { Vec::new() } else { vec![finding(Fault::Status, "a published status")] };
+            return if status >= 400 {
+                Vec::new()
+            } else {
+                vec![finding(Fault::Status, "a published status")]
+            };
         };
         match (known.get("schema"), body) {
             (Some(schema), Some(body)) => schema::check(self.document, schema, body, Direction::Answer),
-            (Some(_), None) if self.template.contains("{pool-id}") || self.template.contains("{subnet-id}") => {
+            (Some(_), None)
+                if self.template.contains("{pool-id}") || self.template.contains("{subnet-id}") =>
+            {
                 // RELEASE shares its definition with ALLOCATE but answers nothing.
                 Vec::new()
             }
@@ -62,13 +80,20 @@ impl<'a> Operation<'a> {
 }
 
 fn finding(fault: Fault, expected: &str) -> Finding {
-    Finding { fault, place: String::new(), expected: expected.to_owned() }
+    Finding {
+        fault,
+        place: String::new(),
+        expected: expected.to_owned(),
+    }
 }
 
 /// How well a template fits: literal segments, then an action; `None` if it doesn't.
 fn fit(template: &str, path: &str, query: &str) -> Option<(usize, usize)> {
     let (template, wanted) = template.split_once('?').unwrap_or((template, ""));
-    let has_all = wanted.split('&').filter(|pair| !pair.is_empty()).all(|pair| query.split('&').any(|sent| sent == pair));
+    let has_all = wanted
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .all(|pair| query.split('&').any(|sent| sent == pair));
     let (ours, theirs): (Vec<_>, Vec<_>) = (path.split('/').collect(), template.split('/').collect());
     if !has_all || ours.len() != theirs.len() {
         return None;

@@ -19,7 +19,11 @@ struct Check<'a> {
 }
 
 pub(super) fn check(document: &Value, schema: &Value, value: &Value, direction: Direction) -> Vec<Finding> {
-    let mut check = Check { document, direction, findings: Vec::new() };
+    let mut check = Check {
+        document,
+        direction,
+        findings: Vec::new(),
+    };
     check.value(schema, value, "");
     check.findings
 }
@@ -35,23 +39,51 @@ struct Fields {
 
 impl<'a> Check<'a> {
     fn found(&mut self, fault: Fault, place: &str, expected: impl Into<String>) {
-        self.findings.push(Finding { fault, place: place.to_owned(), expected: expected.into() });
+        self.findings.push(Finding {
+            fault,
+            place: place.to_owned(),
+            expected: expected.into(),
+        });
     }
 
     fn definition(&self, reference: &str) -> Option<&'a Value> {
-        self.document.get("definitions")?.get(reference.rsplit('/').next()?)
+        self.document
+            .get("definitions")?
+            .get(reference.rsplit('/').next()?)
     }
 
     fn collect(&self, schema: &Value, fields: &mut Fields) {
-        if let Some(inner) = schema.get("$ref").and_then(Value::as_str).and_then(|name| self.definition(name)) {
+        if let Some(inner) = schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|name| self.definition(name))
+        {
             return self.collect(inner, fields);
         }
-        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        for part in schema
+            .get("allOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             self.collect(part, fields);
         }
         let properties = schema.get("properties").and_then(Value::as_object);
-        fields.properties.extend(properties.into_iter().flatten().map(|(name, of)| (name.clone(), of.clone())));
-        fields.required.extend(schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+        fields.properties.extend(
+            properties
+                .into_iter()
+                .flatten()
+                .map(|(name, of)| (name.clone(), of.clone())),
+        );
+        fields.required.extend(
+            schema
+                .get("required")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned),
+        );
         if let Some(name) = schema.get("discriminator").and_then(Value::as_str) {
             fields.discriminator = Some(name.to_owned());
         }
@@ -77,7 +109,10 @@ impl<'a> Check<'a> {
     fn object(&mut self, schema: &Value, value: &Value, place: &str) {
         let schema = self.concrete(schema, value);
         let Some(sent) = value.as_object() else {
-            if schema.get("properties").is_some() || schema.get("allOf").is_some() || schema.get("$ref").is_some() {
+            if schema.get("properties").is_some()
+                || schema.get("allOf").is_some()
+                || schema.get("$ref").is_some()
+            {
                 self.found(Fault::Type, place, "an object");
             }
             return;
@@ -88,7 +123,11 @@ impl<'a> Check<'a> {
             return;
         }
         for name in &fields.required {
-            let read_only = fields.properties.get(name).and_then(|field| field.get("readOnly")) == Some(&Value::Bool(true));
+            let read_only = fields
+                .properties
+                .get(name)
+                .and_then(|field| field.get("readOnly"))
+                == Some(&Value::Bool(true));
             let duty = self.direction == Direction::Answer || !read_only;
             if duty && sent.get(name).is_none_or(Value::is_null) {
                 self.found(Fault::Missing, &join(place, name), "a value");
@@ -110,16 +149,27 @@ impl<'a> Check<'a> {
     {
         let mut fields = Fields::default();
         self.collect(schema, &mut fields);
-        let name = fields.discriminator.and_then(|field| value.get(&field)).and_then(Value::as_str);
+        let name = fields
+            .discriminator
+            .and_then(|field| value.get(&field))
+            .and_then(Value::as_str);
         name.and_then(|name| self.definition(name)).unwrap_or(schema)
     }
 
     fn list(&mut self, schema: &Value, value: &Value, place: &str) {
-        let Some(sent) = value.as_array() else { return self.found(Fault::Type, place, "a list") };
+        let Some(sent) = value.as_array() else {
+            return self.found(Fault::Type, place, "a list");
+        };
         let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
         let count = sent.len() as u64;
-        if bound("maxItems").is_some_and(|most| count > most) || bound("minItems").is_some_and(|least| count < least) {
-            self.found(Fault::Limit, place, format!("{:?} to {:?} elements", bound("minItems"), bound("maxItems")));
+        if bound("maxItems").is_some_and(|most| count > most)
+            || bound("minItems").is_some_and(|least| count < least)
+        {
+            self.found(
+                Fault::Limit,
+                place,
+                format!("{:?} to {:?} elements", bound("minItems"), bound("maxItems")),
+            );
         }
         let Some(items) = schema.get("items") else { return };
         for (at, element) in sent.iter().enumerate() {
@@ -128,30 +178,50 @@ impl<'a> Check<'a> {
     }
 
     fn number(&mut self, schema: &Value, value: &Value, place: &str) {
-        let Some(number) = value.as_f64() else { return self.found(Fault::Type, place, "a number") };
+        let Some(number) = value.as_f64() else {
+            return self.found(Fault::Type, place, "a number");
+        };
         let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
-        if bound("maximum").is_some_and(|most| number > most) || bound("minimum").is_some_and(|least| number < least) {
-            self.found(Fault::Limit, place, format!("{:?} to {:?}", bound("minimum"), bound("maximum")));
+        if bound("maximum").is_some_and(|most| number > most)
+            || bound("minimum").is_some_and(|least| number < least)
+        {
+            self.found(
+                Fault::Limit,
+                place,
+                format!("{:?} to {:?}", bound("minimum"), bound("maximum")),
+            );
         }
     }
 
     fn text(&mut self, schema: &Value, value: &Value, place: &str) {
-        let Some(text) = value.as_str() else { return self.found(Fault::Type, place, "a text") };
+        let Some(text) = value.as_str() else {
+            return self.found(Fault::Type, place, "a text");
+        };
         let words = schema.get("enum").and_then(Value::as_array);
         if words.is_some_and(|words| !words.contains(value)) {
             self.found(Fault::Enum, place, "one of the listed words");
         }
         let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
         let length = text.chars().count() as u64;
-        if bound("maxLength").is_some_and(|most| length > most) || bound("minLength").is_some_and(|least| length < least) {
-            self.found(Fault::Limit, place, format!("{:?} to {:?} characters", bound("minLength"), bound("maxLength")));
+        if bound("maxLength").is_some_and(|most| length > most)
+            || bound("minLength").is_some_and(|least| length < least)
+        {
+            self.found(
+                Fault::Limit,
+                place,
+                format!("{:?} to {:?} characters", bound("minLength"), bound("maxLength")),
+            );
         }
         let format = schema.get("format").and_then(Value::as_str).and_then(notation);
-        let mac = schema.get("pattern").and_then(Value::as_str).filter(|pattern| pattern.contains("[:]"));
-        if let Some(format) = format.or(mac.map(|_| Format::Mac)) {
-            if !formats::fits(format, text) {
-                self.found(Fault::Format, place, format.says());
-            }
+        let mac = schema
+            .get("pattern")
+            .and_then(Value::as_str)
+            .filter(|pattern| pattern.contains("[:]"));
+        if let Some(format) = format
+            .or(mac.map(|_| Format::Mac))
+            .filter(|format| !formats::fits(*format, text))
+        {
+            self.found(Fault::Format, place, format.says());
         }
     }
 }
@@ -169,7 +239,11 @@ fn notation(name: &str) -> Option<Format> {
 }
 
 fn join(place: &str, name: &str) -> String {
-    if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
+    if place.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{place}.{name}")
+    }
 }
 
 #[cfg(test)]
@@ -188,13 +262,22 @@ mod tests {
                 "words": { "type": "array", "maxItems": 1, "items": { "type": "string", "enum": ["A"] } } } }] },
         } });
         let schema = json!({ "$ref": "#/definitions/Base" });
-        check(&document, &schema, value, Direction::Request).into_iter().map(|one| (one.fault, one.place)).collect()
+        check(&document, &schema, value, Direction::Request)
+            .into_iter()
+            .map(|one| (one.fault, one.place))
+            .collect()
     }
 
     #[test]
     fn the_discriminator_leads_to_the_whole_definition() {
-        assert_eq!(findings(&json!({ "kind": "Leaf", "port": 3, "words": ["A"], "address": "10.0.0.1" })), []);
-        assert_eq!(findings(&json!({ "kind": "Leaf" })), [(Fault::Missing, "port".to_owned())]);
+        assert_eq!(
+            findings(&json!({ "kind": "Leaf", "port": 3, "words": ["A"], "address": "10.0.0.1" })),
+            []
+        );
+        assert_eq!(
+            findings(&json!({ "kind": "Leaf" })),
+            [(Fault::Missing, "port".to_owned())]
+        );
     }
 
     #[test]

@@ -12,7 +12,12 @@ const MACHINE: &Schema = &[
     text("external_id").required(),
     text("host_id"),
     text("local_id_on_host").required(),
-    choice("power_state", &["VM_RUNNING", "VM_STOPPED", "VM_SUSPENDED", "UNKNOWN"]).or("VM_RUNNING").required(),
+    choice(
+        "power_state",
+        &["VM_RUNNING", "VM_STOPPED", "VM_SUSPENDED", "UNKNOWN"],
+    )
+    .or("VM_RUNNING")
+    .required(),
     text("type").read_only().or("REGULAR"),
     list("compute_ids", &Type::Text(255), 10).required(),
 ];
@@ -30,8 +35,14 @@ const INTERFACE: &Schema = &[
 ];
 
 pub(super) const SPECS: &[Spec] = &[
-    Spec::new(Kind::VirtualMachine, "fabric/virtual-machines", MODULE, &[("VirtualMachine", MACHINE)], &Machines)
-        .read_only(),
+    Spec::new(
+        Kind::VirtualMachine,
+        "fabric/virtual-machines",
+        MODULE,
+        &[("VirtualMachine", MACHINE)],
+        &Machines,
+    )
+    .read_only(),
     Spec::new(
         Kind::VirtualNetworkInterface,
         "fabric/vifs",
@@ -46,7 +57,9 @@ struct Machines;
 
 impl Rules for Machines {
     fn filter(&self, query: &Query) -> Result<Filter> {
-        let filter = Filter::all().equal(query, "external_id", "external_id").equal(query, "host_id", "host_id");
+        let filter = Filter::all()
+            .equal(query, "external_id", "external_id")
+            .equal(query, "host_id", "host_id");
         Ok(filter.equal(query, "display_name", "display_name"))
     }
 }

@@ -69,23 +69,63 @@ const STATUS: &Schema = &[
 ];
 
 pub(super) const SPECS: &[Spec] = &[
-    Spec::new(Kind::FirewallSection, "firewall/sections", MODULE, &[("FirewallSection", SECTION)], &Sections),
-    Spec::new(Kind::FirewallRule, "", MODULE, &[("FirewallRule", RULE)], &FirewallRules),
-    Spec::new(Kind::ExcludeList, "", MODULE, &[("ExcludeList", EXCLUDE_LIST)], &Excluded),
-    Spec::new(Kind::FirewallStatus, "", MODULE, &[("FirewallStatus", STATUS)], &Plain),
+    Spec::new(
+        Kind::FirewallSection,
+        "firewall/sections",
+        MODULE,
+        &[("FirewallSection", SECTION)],
+        &Sections,
+    ),
+    Spec::new(
+        Kind::FirewallRule,
+        "",
+        MODULE,
+        &[("FirewallRule", RULE)],
+        &FirewallRules,
+    ),
+    Spec::new(
+        Kind::ExcludeList,
+        "",
+        MODULE,
+        &[("ExcludeList", EXCLUDE_LIST)],
+        &Excluded,
+    ),
+    Spec::new(
+        Kind::FirewallStatus,
+        "",
+        MODULE,
+        &[("FirewallStatus", STATUS)],
+        &Plain,
+    ),
 ];
 
 const PORTS_AND_GROUPS: &[&str] = &["NSGroup", "LogicalSwitch", "LogicalPort"];
 const APPLICABLE: &[&str] = &["NSGroup", "LogicalSwitch", "LogicalPort", "LogicalRouter"];
-const PEERS: &[&str] =
-    &["NSGroup", "IPSet", "LogicalSwitch", "LogicalPort", "IPv4Address", "IPv6Address", "VirtualMachine"];
+const PEERS: &[&str] = &[
+    "NSGroup",
+    "IPSet",
+    "LogicalSwitch",
+    "LogicalPort",
+    "IPv4Address",
+    "IPv6Address",
+    "VirtualMachine",
+];
 const SERVICES: &[&str] = &["NSService", "NSServiceGroup"];
 
 /// Checks the references of a list field and fills in the names of their targets.
 fn fill(tx: &Tx<'_>, body: &mut Body, field: &str, types: &[&str]) -> Result<()> {
-    let Some(Value::Array(references)) = body.get_mut(field) else { return Ok(()) };
-    for reference in references.iter_mut().filter_map(Value::as_object_mut).filter(|one| !one.contains_key("service")) {
-        let (of, id) = (text_of(reference, "target_type").to_owned(), text_of(reference, "target_id").to_owned());
+    let Some(Value::Array(references)) = body.get_mut(field) else {
+        return Ok(());
+    };
+    for reference in references
+        .iter_mut()
+        .filter_map(Value::as_object_mut)
+        .filter(|one| !one.contains_key("service"))
+    {
+        let (of, id) = (
+            text_of(reference, "target_type").to_owned(),
+            text_of(reference, "target_id").to_owned(),
+        );
         if !types.contains(&of.as_str()) {
             let message = format!("{field} can't hold a `{of}`; it holds {}.", types.join(", "));
             return Err(ApiError::invalid(message).module(MODULE));
@@ -98,7 +138,9 @@ fn fill(tx: &Tx<'_>, body: &mut Body, field: &str, types: &[&str]) -> Result<()>
 
 fn target_name(tx: &Tx<'_>, of: &str, id: &str) -> Result<String> {
     match of {
-        "IPv4Address" | "IPv6Address" if fits(Format::Addresses, id) && id.contains(':') == (of == "IPv6Address") => {
+        "IPv4Address" | "IPv6Address"
+            if fits(Format::Addresses, id) && id.contains(':') == (of == "IPv6Address") =>
+        {
             Ok(id.to_owned())
         }
         "IPv4Address" | "IPv6Address" => Err(ApiError::invalid(format!("`{id}` is no {of}.")).module(MODULE)),
@@ -127,9 +169,12 @@ impl Rules for Sections {
             filter = filter.and(move |_, section| names(section, "applied_tos", &id));
         }
         for field in ["sources", "destinations", "services"] {
-            let Some(id) = query.get(field).map(str::to_owned) else { continue };
+            let Some(id) = query.get(field).map(str::to_owned) else {
+                continue;
+            };
             filter = filter.and(move |view, section| {
-                view.children(Kind::FirewallRule, &section.id).any(|rule| names(rule, field, &id))
+                view.children(Kind::FirewallRule, &section.id)
+                    .any(|rule| names(rule, field, &id))
             });
         }
         Ok(filter)
@@ -137,7 +182,10 @@ impl Rules for Sections {
 }
 
 fn names(object: &Object, field: &str, id: &str) -> bool {
-    object.items(field).iter().any(|reference| string(reference, "target_id") == id)
+    object
+        .items(field)
+        .iter()
+        .any(|reference| string(reference, "target_id") == id)
 }
 
 struct FirewallRules;
@@ -157,7 +205,9 @@ impl Rules for Excluded {
     fn check(&self, tx: &mut Tx<'_>, body: &mut Body, _: Option<&Object>) -> Result<()> {
         let limit = if tx.version < Version::V2_5 { 100 } else { 1000 };
         if crate::store::items(body, "members").len() > limit {
-            return Err(ApiError::invalid(format!("The exclude list holds at most {limit} members.")).module(MODULE));
+            return Err(
+                ApiError::invalid(format!("The exclude list holds at most {limit} members.")).module(MODULE),
+            );
         }
         fill(tx, body, "members", PORTS_AND_GROUPS)
     }
@@ -176,7 +226,9 @@ impl<'a> Place<'a> {
     /// Reads `operation` and `id` of the query; `None` when no operation is given.
     pub(crate) fn read(query: &'a Query) -> Result<Option<Place<'a>>> {
         let anchor = || {
-            query.get("id").ok_or_else(|| ApiError::invalid("The operation needs an anchor in `id`.").module(MODULE))
+            query
+                .get("id")
+                .ok_or_else(|| ApiError::invalid("The operation needs an anchor in `id`.").module(MODULE))
         };
         Ok(Some(match query.get("operation") {
             None => return Ok(None),
@@ -184,7 +236,9 @@ impl<'a> Place<'a> {
             Some("insert_bottom") => Place::Bottom,
             Some("insert_before") => Place::Before(anchor()?),
             Some("insert_after") => Place::After(anchor()?),
-            Some(other) => return Err(ApiError::invalid(format!("`{other}` is no operation.")).module(MODULE)),
+            Some(other) => {
+                return Err(ApiError::invalid(format!("`{other}` is no operation.")).module(MODULE));
+            }
         }))
     }
 }
@@ -248,7 +302,11 @@ fn renumber(tx: &mut Tx<'_>, siblings: &[Arc<Object>], gap_at: usize) -> i64 {
 /// Refuses what can't be done to the default section or a default rule.
 pub(crate) fn not_default(object: &Object, what: &str) -> Result<()> {
     if object.flag("is_default") {
-        let message = format!("The default {} {} cannot be {what}.", object.kind.name(), object.id);
+        let message = format!(
+            "The default {} {} cannot be {what}.",
+            object.kind.name(),
+            object.id
+        );
         return Err(ApiError::bad(SYSTEM_OWNED, message).module(MODULE));
     }
     Ok(())

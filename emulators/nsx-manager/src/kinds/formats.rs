@@ -60,7 +60,10 @@ pub(crate) fn addresses(text: &str) -> Option<RangeInclusive<IpAddr>> {
         return Some(network.network()..=network.broadcast());
     }
     let (first, last) = text.split_once('-')?;
-    let (first, last) = (first.trim().parse::<IpAddr>().ok()?, last.trim().parse::<IpAddr>().ok()?);
+    let (first, last) = (
+        first.trim().parse::<IpAddr>().ok()?,
+        last.trim().parse::<IpAddr>().ok()?,
+    );
     (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(first..=last)
 }
 
@@ -88,7 +91,11 @@ pub(crate) fn mac(text: &str) -> Option<u64> {
 /// The notation of a MAC address.
 pub(crate) fn mac_text(number: u64) -> String {
     let bytes = number.to_be_bytes();
-    bytes[2..].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+    bytes[2..]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 #[cfg(test)]
@@ -102,7 +109,10 @@ mod tests {
         let range = |first: &str, last: &str| first.parse().unwrap()..=last.parse().unwrap();
         assert_eq!(addresses("10.0.0.7"), Some(range("10.0.0.7", "10.0.0.7")));
         assert_eq!(addresses("10.0.0.7/30"), Some(range("10.0.0.4", "10.0.0.7")));
-        assert_eq!(addresses("10.0.0.1-10.0.0.9"), Some(range("10.0.0.1", "10.0.0.9")));
+        assert_eq!(
+            addresses("10.0.0.1-10.0.0.9"),
+            Some(range("10.0.0.1", "10.0.0.9"))
+        );
         assert_eq!(addresses("10.0.0.9-10.0.0.1"), None);
         assert_eq!(addresses("10.0.0.1-fd00::1"), None);
         assert_eq!(addresses("app.example.com"), None);

@@ -14,10 +14,21 @@ use crate::store::{Body, Object, Tx, items, string, text as text_of};
 
 pub(crate) const MODULE: &str = "nsx-manager-groups";
 
-const MEMBER_TYPES: &[&str] =
-    &["NSGroup", "IPSet", "MACSet", "LogicalSwitch", "LogicalPort", "VirtualMachine", "DirectoryGroup"];
+const MEMBER_TYPES: &[&str] = &[
+    "NSGroup",
+    "IPSet",
+    "MACSet",
+    "LogicalSwitch",
+    "LogicalPort",
+    "VirtualMachine",
+    "DirectoryGroup",
+];
 
-const OPS: Field = choice("op", &["EQUALS", "CONTAINS", "STARTSWITH", "ENDSWITH", "NOTEQUALS"]).required();
+const OPS: Field = choice(
+    "op",
+    &["EQUALS", "CONTAINS", "STARTSWITH", "ENDSWITH", "NOTEQUALS"],
+)
+.required();
 
 const SIMPLE: &Schema = &[
     choice("target_type", MEMBER_TYPES).required(),
@@ -27,7 +38,11 @@ const SIMPLE: &Schema = &[
 ];
 
 const TAG: &Schema = &[
-    choice("target_type", &["LogicalSwitch", "LogicalPort", "VirtualMachine", "IPSet"]).required(),
+    choice(
+        "target_type",
+        &["LogicalSwitch", "LogicalPort", "VirtualMachine", "IPSet"],
+    )
+    .required(),
     field("scope", Type::Text(128)),
     choice("scope_op", &["EQUALS"]).or("EQUALS"),
     field("tag", Type::Text(256)),
@@ -39,14 +54,19 @@ const TAG_TYPE: (&str, &Schema) = ("NSGroupTagExpression", TAG);
 
 const INNER: Type = Type::Variant("resource_type", &[SIMPLE_TYPE, TAG_TYPE]);
 const COMPLEX: &Schema = &[field("expressions", Type::List(&INNER, 2, 5)).required()];
-const CRITERION: Type =
-    Type::Variant("resource_type", &[SIMPLE_TYPE, TAG_TYPE, ("NSGroupComplexExpression", COMPLEX)]);
+const CRITERION: Type = Type::Variant(
+    "resource_type",
+    &[SIMPLE_TYPE, TAG_TYPE, ("NSGroupComplexExpression", COMPLEX)],
+);
 
 /// A list of members by id, as a group holds it and as member calls send it.
 pub(crate) const MEMBERS: Field = list("members", &Type::Variant("resource_type", &[SIMPLE_TYPE]), 500);
 
-const GROUP: &Schema =
-    &[MEMBERS.or_empty(), list("membership_criteria", &CRITERION, 5).or_empty(), int("member_count", 0, 500).read_only()];
+const GROUP: &Schema = &[
+    MEMBERS.or_empty(),
+    list("membership_criteria", &CRITERION, 5).or_empty(),
+    int("member_count", 0, 500).read_only(),
+];
 
 const IP_SET: &Schema = &[list("ip_addresses", &Type::Of(Format::Addresses), 4000).or_empty()];
 
@@ -80,10 +100,15 @@ impl Rules for Groups {
     }
 
     fn filter(&self, query: &Query) -> Result<Filter> {
-        let Some(types) = query.get("member_types") else { return Ok(Filter::all()) };
+        let Some(types) = query.get("member_types") else {
+            return Ok(Filter::all());
+        };
         let types: Vec<String> = types.split(',').map(str::to_owned).collect();
         Ok(Filter::all().and(move |_, group| {
-            let mut members = group.items("members").iter().chain(group.items("membership_criteria"));
+            let mut members = group
+                .items("members")
+                .iter()
+                .chain(group.items("membership_criteria"));
             members.any(|member| types.iter().any(|wanted| wanted == string(member, "target_type")))
         }))
     }
@@ -132,7 +157,9 @@ fn member_exists(tx: &Tx<'_>, member: &Value, old: Option<&Object>) -> Result<()
     match of {
         "VirtualMachine" => refuse("A VirtualMachine can't be a member by id."),
         "MACSet" | "DirectoryGroup" => Ok(()),
-        _ => tx.referent(Kind::named(of).unwrap_or(Kind::NSGroup), id).map(drop),
+        _ => tx
+            .referent(Kind::named(of).unwrap_or(Kind::NSGroup), id)
+            .map(drop),
     }
 }
 
@@ -144,11 +171,16 @@ fn criterion_fits(criterion: &Value, version: Version) -> Result<()> {
         return refuse("The expressions of a complex expression have one target_type.");
     }
     for part in parts {
-        let (tag, op) = (string(part, "resource_type") == "NSGroupTagExpression", string(part, "op"));
+        let (tag, op) = (
+            string(part, "resource_type") == "NSGroupTagExpression",
+            string(part, "op"),
+        );
         if tag && string(part, "scope").is_empty() && string(part, "tag").is_empty() {
             return refuse("A tag expression needs a scope or a tag.");
         }
-        let late = matches!(op, "ENDSWITH" | "NOTEQUALS") || tag && of == "IPSet" || tag && string(part, "tag_op") != "EQUALS";
+        let late = matches!(op, "ENDSWITH" | "NOTEQUALS")
+            || tag && of == "IPSet"
+            || tag && string(part, "tag_op") != "EQUALS";
         if late && version < Version::V2_5 {
             return refuse("This expression is not known to this release.");
         }
@@ -157,7 +189,12 @@ fn criterion_fits(criterion: &Value, version: Version) -> Result<()> {
 }
 
 /// Adds members to a group, or removes them.
-pub(crate) fn change_members(tx: &mut Tx<'_>, group: &Object, members: &[Value], add: bool) -> Result<Arc<Object>> {
+pub(crate) fn change_members(
+    tx: &mut Tx<'_>,
+    group: &Object,
+    members: &[Value],
+    add: bool,
+) -> Result<Arc<Object>> {
     let mut body = group.body.clone();
     let mut present = items(&body, "members").to_vec();
     for member in members {
@@ -168,7 +205,9 @@ pub(crate) fn change_members(tx: &mut Tx<'_>, group: &Object, members: &[Value],
                 present.push(member.clone());
             }
             (false, Some(at)) => drop(present.remove(at)),
-            (true, Some(_)) => return Err(ApiError::bad(MEMBER, "The member is already there.").module(MODULE)),
+            (true, Some(_)) => {
+                return Err(ApiError::bad(MEMBER, "The member is already there.").module(MODULE));
+            }
             (false, None) => return Err(ApiError::bad(MEMBER, "There is no such member.").module(MODULE)),
         }
     }
@@ -181,7 +220,9 @@ pub(crate) fn change_members(tx: &mut Tx<'_>, group: &Object, members: &[Value],
 }
 
 fn same_member(one: &Value, other: &Value) -> bool {
-    ["target_type", "value"].iter().all(|field| string(one, field) == string(other, field))
+    ["target_type", "value"]
+        .iter()
+        .all(|field| string(one, field) == string(other, field))
 }
 
 struct IpSets;
@@ -199,7 +240,12 @@ pub(crate) fn change_addresses(tx: &mut Tx<'_>, set: &Object, address: &str, add
     match (add, at) {
         (true, None) => addresses.push(json!(address)),
         (false, Some(at)) => drop(addresses.remove(at)),
-        _ => return Err(ApiError::bad(MEMBER, format!("The address {address} is already there, or not there."))),
+        _ => {
+            return Err(ApiError::bad(
+                MEMBER,
+                format!("The address {address} is already there, or not there."),
+            ));
+        }
     }
     let mut body = set.body.clone();
     body.insert("ip_addresses".into(), Value::Array(addresses));
@@ -209,7 +255,10 @@ pub(crate) fn change_addresses(tx: &mut Tx<'_>, set: &Object, address: &str, add
 
 /// The ids of a kind that a group names as members.
 pub(crate) fn member_ids<'a>(group: &'a Object, of: &'a str) -> impl Iterator<Item = &'a str> {
-    let named = group.items("members").iter().filter(move |member| string(member, "target_type") == of);
+    let named = group
+        .items("members")
+        .iter()
+        .filter(move |member| string(member, "target_type") == of);
     named.map(|member| string(member, "value"))
 }
 

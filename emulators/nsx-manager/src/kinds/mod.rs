@@ -7,7 +7,6 @@ pub(crate) mod fabric;
 pub(crate) mod firewall;
 pub(crate) mod formats;
 pub(crate) mod groups;
-mod loadbalancer;
 pub(crate) mod pools;
 pub(crate) mod router_ports;
 pub(crate) mod routers;
@@ -47,9 +46,7 @@ kinds! {
     TransportZone, EdgeCluster, LogicalRouter, AdvertisementConfig, AdvertiseRuleList, StaticRoute, NatRule,
     LogicalSwitch, LogicalPort, LogicalRouterPort, SwitchingProfile, MacPool, IpBlock, IpBlockSubnet, IpPool,
     AllocationIpAddress, IPSet, NSGroup, NSService, NSServiceGroup, FirewallSection, FirewallRule, ExcludeList,
-    FirewallStatus, VirtualMachine, VirtualNetworkInterface, Certificate, PrincipalIdentity, LbService,
-    LbVirtualServer, LbPool, LbMonitor, LbAppProfile, LbPersistenceProfile, LbRule, LbClientSslProfile,
-    LbServerSslProfile, HttpService,
+    FirewallStatus, VirtualMachine, VirtualNetworkInterface, PrincipalIdentity, HttpService,
 }
 
 impl Kind {
@@ -79,19 +76,28 @@ type Keep = Box<dyn Fn(&View, &Object) -> bool>;
 impl Filter {
     /// Everything.
     pub(crate) fn all() -> Self {
-        Filter { term: None, keep: None }
+        Filter {
+            term: None,
+            keep: None,
+        }
     }
 
     /// The objects with the term.
     pub(crate) fn with(mut self, term: Option<Term>) -> Self {
         match (self.term.take(), term) {
             (Some(first), Some(second)) => self.term(first).and(move |_, object| has(object, &second)),
-            (first, second) => Filter { term: first.or(second), ..self },
+            (first, second) => Filter {
+                term: first.or(second),
+                ..self
+            },
         }
     }
 
     fn term(self, term: Term) -> Self {
-        Filter { term: Some(term), ..self }
+        Filter {
+            term: Some(term),
+            ..self
+        }
     }
 
     /// Only those that also pass the test.
@@ -186,11 +192,22 @@ impl Spec {
         schemas: &'static [(&'static str, &'static Schema)],
         rules: &'static dyn Rules,
     ) -> Spec {
-        Spec { kind, path, module, schemas, rules, writable: true, page: 1000 }
+        Spec {
+            kind,
+            path,
+            module,
+            schemas,
+            rules,
+            writable: true,
+            page: 1000,
+        }
     }
 
     const fn read_only(self) -> Spec {
-        Spec { writable: false, ..self }
+        Spec {
+            writable: false,
+            ..self
+        }
     }
 
     const fn page(self, page: usize) -> Spec {
@@ -199,13 +216,17 @@ impl Spec {
 
     /// The fields that the body's `resource_type` asks for, with that type written into the body.
     pub(crate) fn schema(&self, body: &mut Body) -> Result<&'static Schema> {
-        let sent = body.get("resource_type").and_then(serde_json::Value::as_str).unwrap_or("");
+        let sent = body
+            .get("resource_type")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or("");
         let found = match self.schemas {
             [only] => Some(only),
             several => several.iter().find(|(name, _)| *name == sent),
         };
         let (name, schema) = found.ok_or_else(|| {
-            ApiError::invalid(format!("The resource_type `{sent}` is none of /{}.", self.path)).module(self.module)
+            ApiError::invalid(format!("The resource_type `{sent}` is none of /{}.", self.path))
+                .module(self.module)
         })?;
         body.insert("resource_type".into(), serde_json::json!(name));
         Ok(schema)
@@ -223,7 +244,6 @@ static SPECS: &[&[Spec]] = &[
     services::SPECS,
     firewall::SPECS,
     fabric::SPECS,
-    loadbalancer::SPECS,
     trust::SPECS,
 ];
 
@@ -234,7 +254,11 @@ pub(crate) fn spec(kind: Kind) -> Option<&'static Spec> {
 
 /// The kind whose collection has this path. Kinds below another object have none.
 pub(crate) fn at(path: &str) -> Option<&'static Spec> {
-    SPECS.iter().copied().flatten().find(|spec| !path.is_empty() && spec.path == path)
+    SPECS
+        .iter()
+        .copied()
+        .flatten()
+        .find(|spec| !path.is_empty() && spec.path == path)
 }
 
 /// Notes in every object that refers to the id that its target is gone.

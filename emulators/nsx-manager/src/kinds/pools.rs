@@ -18,7 +18,10 @@ use crate::store::{Body, New, Object, Term, Tx, View, items, string, text as tex
 
 pub(crate) const MODULE: &str = "id-allocation";
 
-const RANGE: &Schema = &[field("start", Type::Of(Format::Ip)).required(), field("end", Type::Of(Format::Ip)).required()];
+const RANGE: &Schema = &[
+    field("start", Type::Of(Format::Ip)).required(),
+    field("end", Type::Of(Format::Ip)).required(),
+];
 
 const SUBNET: &Schema = &[
     field("cidr", Type::Of(Format::Cidr)).required(),
@@ -28,8 +31,10 @@ const SUBNET: &Schema = &[
     text("dns_suffix"),
 ];
 
-const POOL: &Schema =
-    &[list("subnets", &Type::Object(SUBNET), 5).or_empty(), field("pool_usage", Type::Any).read_only()];
+const POOL: &Schema = &[
+    list("subnets", &Type::Object(SUBNET), 5).or_empty(),
+    field("pool_usage", Type::Any).read_only(),
+];
 
 const BLOCK: &Schema = &[field("cidr", Type::Of(Format::Ipv4Cidr)).required()];
 
@@ -40,14 +45,34 @@ const BLOCK_SUBNET: &Schema = &[
     list("allocation_ranges", &Type::Any, 1).read_only(),
 ];
 
-const MAC_RANGE: &Schema =
-    &[field("start", Type::Of(Format::Mac)).required(), field("end", Type::Of(Format::Mac)).required()];
+const MAC_RANGE: &Schema = &[
+    field("start", Type::Of(Format::Mac)).required(),
+    field("end", Type::Of(Format::Mac)).required(),
+];
 const MAC_POOL: &Schema = &[list("ranges", &Type::Object(MAC_RANGE), 100).required()];
 
 pub(super) const SPECS: &[Spec] = &[
-    Spec::new(Kind::IpBlock, "pools/ip-blocks", MODULE, &[("IpBlock", BLOCK)], &Blocks),
-    Spec::new(Kind::IpBlockSubnet, "pools/ip-subnets", MODULE, &[("IpBlockSubnet", BLOCK_SUBNET)], &Subnets),
-    Spec::new(Kind::IpPool, "pools/ip-pools", MODULE, &[("IpPool", POOL)], &Pools),
+    Spec::new(
+        Kind::IpBlock,
+        "pools/ip-blocks",
+        MODULE,
+        &[("IpBlock", BLOCK)],
+        &Blocks,
+    ),
+    Spec::new(
+        Kind::IpBlockSubnet,
+        "pools/ip-subnets",
+        MODULE,
+        &[("IpBlockSubnet", BLOCK_SUBNET)],
+        &Subnets,
+    ),
+    Spec::new(
+        Kind::IpPool,
+        "pools/ip-pools",
+        MODULE,
+        &[("IpPool", POOL)],
+        &Pools,
+    ),
     Spec::new(
         Kind::MacPool,
         "pools/mac-pools",
@@ -56,7 +81,13 @@ pub(super) const SPECS: &[Spec] = &[
         &Held(&[(Kind::LogicalSwitch, "switches draw from it")]),
     )
     .read_only(),
-    Spec::new(Kind::AllocationIpAddress, "", MODULE, &[("AllocationIpAddress", &[])], &Plain),
+    Spec::new(
+        Kind::AllocationIpAddress,
+        "",
+        MODULE,
+        &[("AllocationIpAddress", &[])],
+        &Plain,
+    ),
 ];
 
 fn bad(code: u32, message: impl Into<String>) -> ApiError {
@@ -65,17 +96,28 @@ fn bad(code: u32, message: impl Into<String>) -> ApiError {
 
 /// The network of a block or of a carved subnet.
 pub(crate) fn network(object: &Body) -> Option<Ipv4Net> {
-    text_of(object, "cidr").parse::<Ipv4Net>().ok().map(|network| network.trunc())
+    text_of(object, "cidr")
+        .parse::<Ipv4Net>()
+        .ok()
+        .map(|network| network.trunc())
 }
 
 struct Blocks;
 
 impl Rules for Blocks {
     fn check(&self, tx: &mut Tx<'_>, body: &mut Body, old: Option<&Object>) -> Result<()> {
-        let (Some(old), Some(block)) = (old, network(body)) else { return Ok(()) };
-        let mut carved = tx.view().referrers(Kind::IpBlockSubnet, &old.id).filter_map(|subnet| network(&subnet.body));
+        let (Some(old), Some(block)) = (old, network(body)) else {
+            return Ok(());
+        };
+        let mut carved = tx
+            .view()
+            .referrers(Kind::IpBlockSubnet, &old.id)
+            .filter_map(|subnet| network(&subnet.body));
         match carved.find(|subnet| !block.contains(subnet)) {
-            Some(subnet) => Err(bad(error::RANGE_IN_USE, format!("The subnet {subnet} would lie outside {block}."))),
+            Some(subnet) => Err(bad(
+                error::RANGE_IN_USE,
+                format!("The subnet {subnet} would lie outside {block}."),
+            )),
             None => Ok(()),
         }
     }
@@ -95,7 +137,10 @@ impl Rules for Subnets {
         let block = tx.referent(Kind::IpBlock, text_of(body, "block_id"))?;
         let size = body.get("size").and_then(Value::as_u64).unwrap_or(0);
         if !size.is_power_of_two() {
-            return Err(bad(error::INVALID, format!("The size {size} is no power of two.")));
+            return Err(bad(
+                error::INVALID,
+                format!("The size {size} is no power of two."),
+            ));
         }
         let subnet = carve(tx.view(), &block, size).ok_or_else(|| {
             let message = format!("The block {} has no room for {size} addresses.", block.id);
@@ -103,13 +148,18 @@ impl Rules for Subnets {
         })?;
         body.insert("cidr".into(), json!(subnet.to_string()));
         let (first, last) = (subnet.network().to_string(), subnet.broadcast().to_string());
-        body.insert("allocation_ranges".into(), json!([{ "start": first, "end": last }]));
+        body.insert(
+            "allocation_ranges".into(),
+            json!([{ "start": first, "end": last }]),
+        );
         Ok(())
     }
 
     fn stored(&self, tx: &mut Tx<'_>, object: &Arc<Object>, old: Option<&Object>) -> Result<()> {
         if old.is_none() && object.text("display_name").is_empty() {
-            tx.touch(object, |body| drop(body.insert("display_name".into(), json!(object.id.as_ref()))));
+            tx.touch(object, |body| {
+                drop(body.insert("display_name".into(), json!(object.id.as_ref())))
+            });
         }
         Ok(())
     }
@@ -129,11 +179,19 @@ impl Rules for Subnets {
 /// The lowest free range of `size` addresses on a boundary of its size.
 fn carve(view: &View, block: &Object, size: u64) -> Option<Ipv4Net> {
     let network = network(&block.body)?;
-    let (first, last) = (u64::from(u32::from(network.network())), u64::from(u32::from(network.broadcast())));
+    let (first, last) = (
+        u64::from(u32::from(network.network())),
+        u64::from(u32::from(network.broadcast())),
+    );
     let mut taken: Vec<(u64, u64)> = view
         .referrers(Kind::IpBlockSubnet, &block.id)
         .filter_map(|subnet| self::network(&subnet.body))
-        .map(|subnet| (u64::from(u32::from(subnet.network())), u64::from(u32::from(subnet.broadcast()))))
+        .map(|subnet| {
+            (
+                u64::from(u32::from(subnet.network())),
+                u64::from(u32::from(subnet.broadcast())),
+            )
+        })
         .collect();
     taken.sort_unstable();
     let mut start = first.next_multiple_of(size);
@@ -145,7 +203,11 @@ fn carve(view: &View, block: &Object, size: u64) -> Option<Ipv4Net> {
     }
     let length = u8::try_from(32 - size.trailing_zeros()).ok()?;
     let address = Ipv4Addr::from(u32::try_from(start).ok()?);
-    if start + size - 1 > last { None } else { Ipv4Net::new(address, length).ok() }
+    if start + size - 1 > last {
+        None
+    } else {
+        Ipv4Net::new(address, length).ok()
+    }
 }
 
 struct Pools;
@@ -170,7 +232,10 @@ impl Rules for Pools {
                 return Err(bad(code, format!("{} is allocated.", held.text("allocation_id"))));
             }
         }
-        body.insert("pool_usage".into(), usage(total(body), allocations(tx.view(), &old.id)));
+        body.insert(
+            "pool_usage".into(),
+            usage(total(body), allocations(tx.view(), &old.id)),
+        );
         Ok(())
     }
 
@@ -191,31 +256,54 @@ impl Rules for Pools {
 
 fn well_formed(body: &Body) -> Result<()> {
     for subnet in items(body, "subnets") {
-        let network: IpNet = string(subnet, "cidr").parse().map_err(|_| ApiError::invalid("cidr is no network."))?;
-        for range in subnet.get("allocation_ranges").and_then(Value::as_array).into_iter().flatten() {
-            let fits = span(range).is_some_and(|range| network.contains(range.start()) && network.contains(range.end()));
+        let network: IpNet = string(subnet, "cidr")
+            .parse()
+            .map_err(|_| ApiError::invalid("cidr is no network."))?;
+        for range in subnet
+            .get("allocation_ranges")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let fits = span(range)
+                .is_some_and(|range| network.contains(range.start()) && network.contains(range.end()));
             if !fits {
-                return Err(bad(error::INVALID, format!("A range lies outside {network} or is reversed.")));
+                return Err(bad(
+                    error::INVALID,
+                    format!("A range lies outside {network} or is reversed."),
+                ));
             }
         }
     }
     let mut all = ranges(body);
     all.sort_by_key(|range| *range.start());
     match all.windows(2).find(|pair| pair[1].start() <= pair[0].end()) {
-        Some(pair) => Err(bad(error::OVERLAP, format!("Ranges overlap at {}.", pair[1].start()))),
+        Some(pair) => Err(bad(
+            error::OVERLAP,
+            format!("Ranges overlap at {}.", pair[1].start()),
+        )),
         None => Ok(()),
     }
 }
 
 fn span(range: &Value) -> Option<RangeInclusive<IpAddr>> {
-    let (start, end): (IpAddr, IpAddr) = (string(range, "start").parse().ok()?, string(range, "end").parse().ok()?);
+    let (start, end): (IpAddr, IpAddr) = (
+        string(range, "start").parse().ok()?,
+        string(range, "end").parse().ok()?,
+    );
     (start <= end && start.is_ipv4() == end.is_ipv4()).then_some(start..=end)
 }
 
 /// The ranges that a pool or a carved subnet gives addresses from.
 fn ranges(body: &Body) -> Vec<RangeInclusive<IpAddr>> {
     let of = |holder: &Value| -> Vec<_> {
-        holder.get("allocation_ranges").and_then(Value::as_array).into_iter().flatten().filter_map(span).collect()
+        holder
+            .get("allocation_ranges")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(span)
+            .collect()
     };
     match body.get("subnets") {
         Some(_) => items(body, "subnets").iter().flat_map(of).collect(),
@@ -278,10 +366,14 @@ pub(crate) fn draw(
 }
 
 fn specific(tx: &Tx<'_>, pool: &Object, ranges: &[RangeInclusive<IpAddr>], wanted: &str) -> Result<String> {
-    let address: IpAddr =
-        wanted.parse().map_err(|_| bad(error::INVALID, format!("{wanted} is no address.")))?;
+    let address: IpAddr = wanted
+        .parse()
+        .map_err(|_| bad(error::INVALID, format!("{wanted} is no address.")))?;
     if !ranges.iter().any(|range| range.contains(&address)) {
-        return Err(bad(error::NOT_IN_POOL, format!("{address} is not in pool {}.", pool.id)));
+        return Err(bad(
+            error::NOT_IN_POOL,
+            format!("{address} is not in pool {}.", pool.id),
+        ));
     }
     let address = address.to_string();
     match tx.view().get(Kind::AllocationIpAddress, &key(&pool.id, &address)) {
@@ -291,10 +383,19 @@ fn specific(tx: &Tx<'_>, pool: &Object, ranges: &[RangeInclusive<IpAddr>], wante
 }
 
 fn lowest(view: &View, pool: &Object, ranges: &[RangeInclusive<IpAddr>]) -> Result<String> {
-    let held = |address: &String| view.get(Kind::AllocationIpAddress, &key(&pool.id, address)).is_some();
-    let mut all = ranges.iter().flat_map(|range| (0..size(range)).map(|offset| nth(range, offset).to_string()));
-    all.find(|address| !held(address))
-        .ok_or_else(|| bad(error::POOL_EXHAUSTED, format!("The pool {} has no free address.", pool.id)))
+    let held = |address: &String| {
+        view.get(Kind::AllocationIpAddress, &key(&pool.id, address))
+            .is_some()
+    };
+    let mut all = ranges
+        .iter()
+        .flat_map(|range| (0..size(range)).map(|offset| nth(range, offset).to_string()));
+    all.find(|address| !held(address)).ok_or_else(|| {
+        bad(
+            error::POOL_EXHAUSTED,
+            format!("The pool {} has no free address.", pool.id),
+        )
+    })
 }
 
 fn hold(tx: &mut Tx<'_>, pool: &str, address: &str, holder: Option<&str>) {
@@ -303,7 +404,11 @@ fn hold(tx: &mut Tx<'_>, pool: &str, address: &str, holder: Option<&str>) {
         body.insert(HOLDER.into(), json!({ "target_id": holder }));
     }
     body.insert("resource_type".into(), json!("AllocationIpAddress"));
-    tx.create(New::of(Kind::AllocationIpAddress, body).id(key(pool, address)).parent(pool));
+    tx.create(
+        New::of(Kind::AllocationIpAddress, body)
+            .id(key(pool, address))
+            .parent(pool),
+    );
 }
 
 /// Field of a stored allocation that names the port it was drawn for; never shown.
@@ -320,7 +425,9 @@ pub(crate) fn shown(allocation: &Object) -> Value {
 
 fn recount(tx: &mut Tx<'_>, pool: &Object) {
     let allocated = allocations(tx.view(), &pool.id);
-    let Some(pool) = tx.view().get(Kind::IpPool, &pool.id).cloned() else { return };
+    let Some(pool) = tx.view().get(Kind::IpPool, &pool.id).cloned() else {
+        return;
+    };
     let usage = usage(total(&pool.body), allocated);
     tx.touch(&pool, |body| drop(body.insert("pool_usage".into(), usage)));
 }
@@ -328,8 +435,16 @@ fn recount(tx: &mut Tx<'_>, pool: &Object) {
 /// Gives an address back.
 pub(crate) fn give_back(tx: &mut Tx<'_>, kind: Kind, pool: &str, address: &str) -> Result<()> {
     let pool = tx.get(kind, pool)?;
-    let held = tx.view().get(Kind::AllocationIpAddress, &key(&pool.id, address)).cloned();
-    let held = held.ok_or_else(|| bad(error::NOT_IN_POOL, format!("{address} is not allocated from {}.", pool.id)))?;
+    let held = tx
+        .view()
+        .get(Kind::AllocationIpAddress, &key(&pool.id, address))
+        .cloned();
+    let held = held.ok_or_else(|| {
+        bad(
+            error::NOT_IN_POOL,
+            format!("{address} is not allocated from {}.", pool.id),
+        )
+    })?;
     tx.remove(Kind::AllocationIpAddress, &held.id);
     recount(tx, &pool);
     Ok(())
@@ -337,10 +452,18 @@ pub(crate) fn give_back(tx: &mut Tx<'_>, kind: Kind, pool: &str, address: &str) 
 
 /// Gives back every address that was drawn for a port.
 pub(crate) fn release_for(tx: &mut Tx<'_>, port: &str) {
-    let held: Vec<_> = tx.view().referrers(Kind::AllocationIpAddress, port).cloned().collect();
+    let held: Vec<_> = tx
+        .view()
+        .referrers(Kind::AllocationIpAddress, port)
+        .cloned()
+        .collect();
     for allocation in held {
         tx.remove(Kind::AllocationIpAddress, &allocation.id);
-        let pool = allocation.parent.as_deref().and_then(|pool| tx.view().get(Kind::IpPool, pool)).cloned();
+        let pool = allocation
+            .parent
+            .as_deref()
+            .and_then(|pool| tx.view().get(Kind::IpPool, pool))
+            .cloned();
         if let Some(pool) = pool {
             recount(tx, &pool);
         }
@@ -352,16 +475,25 @@ pub(crate) fn draw_mac(tx: &mut Tx<'_>, pool: &str, port: &str) -> Result<String
     let pool = tx.referent(Kind::MacPool, pool)?;
     let taken = allocations(tx.view(), &pool.id) as u64;
     for range in pool.items("ranges") {
-        let (Some(first), Some(last)) = (mac(string(range, "start")), mac(string(range, "end"))) else { continue };
+        let (Some(first), Some(last)) = (mac(string(range, "start")), mac(string(range, "end"))) else {
+            continue;
+        };
         let count = last.saturating_sub(first) + 1;
         let mut candidates = (0..count).map(|offset| mac_text(first + (taken + offset) % count));
-        let free = |address: &String| tx.view().get(Kind::AllocationIpAddress, &key(&pool.id, address)).is_none();
+        let free = |address: &String| {
+            tx.view()
+                .get(Kind::AllocationIpAddress, &key(&pool.id, address))
+                .is_none()
+        };
         if let Some(address) = candidates.find(free) {
             hold(tx, &pool.id, &address, Some(port));
             return Ok(address);
         }
     }
-    Err(bad(error::POOL_EXHAUSTED, format!("The pool {} has no free address.", pool.id)))
+    Err(bad(
+        error::POOL_EXHAUSTED,
+        format!("The pool {} has no free address.", pool.id),
+    ))
 }
 
 #[cfg(test)]
@@ -372,8 +504,15 @@ mod tests {
 
     fn object(kind: Kind, id: &str, body: Value) -> Arc<Object> {
         let body = body.as_object().unwrap().clone();
-        let uid = i64::from_str_radix(&id[1..], 10).unwrap();
-        Arc::new(Object { kind, id: id.into(), parent: None, seq: uid, uid, body })
+        let uid = id[1..].parse().unwrap();
+        Arc::new(Object {
+            kind,
+            id: id.into(),
+            parent: None,
+            seq: uid,
+            uid,
+            body,
+        })
     }
 
     fn carved(cidrs: &[&str], size: u64) -> Option<String> {
@@ -381,7 +520,11 @@ mod tests {
         let block = object(Kind::IpBlock, "b1", json!({ "cidr": "10.0.0.0/24" }));
         for (at, cidr) in cidrs.iter().enumerate() {
             let id = format!("s{}", at + 10);
-            view.put(object(Kind::IpBlockSubnet, &id, json!({ "block_id": "b1", "cidr": cidr })));
+            view.put(object(
+                Kind::IpBlockSubnet,
+                &id,
+                json!({ "block_id": "b1", "cidr": cidr }),
+            ));
         }
         carve(&view, &block, size).map(|network| network.to_string())
     }
@@ -390,8 +533,14 @@ mod tests {
     fn a_block_gives_the_lowest_free_aligned_range() {
         assert_eq!(carved(&[], 64).as_deref(), Some("10.0.0.0/26"));
         assert_eq!(carved(&["10.0.0.0/28"], 64).as_deref(), Some("10.0.0.64/26"));
-        assert_eq!(carved(&["10.0.0.0/28", "10.0.0.64/26"], 16).as_deref(), Some("10.0.0.16/28"));
-        assert_eq!(carved(&["10.0.0.64/26", "10.0.0.0/26"], 128).as_deref(), Some("10.0.0.128/25"));
+        assert_eq!(
+            carved(&["10.0.0.0/28", "10.0.0.64/26"], 16).as_deref(),
+            Some("10.0.0.16/28")
+        );
+        assert_eq!(
+            carved(&["10.0.0.64/26", "10.0.0.0/26"], 128).as_deref(),
+            Some("10.0.0.128/25")
+        );
         assert_eq!(carved(&["10.0.0.128/25"], 256), None);
         assert_eq!(carved(&[], 512), None);
     }

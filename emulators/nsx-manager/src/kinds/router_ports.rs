@@ -42,9 +42,25 @@ const TIER1_LINK: &Schema = &[
     list("subnets", &Type::Any, 1).read_only(),
 ];
 const DOWNLINK: &Schema = &[ROUTER, MAC, BINDINGS, SWITCH_PORT, SUBNETS, URPF];
-const CENTRALIZED: &Schema = &[ROUTER, MAC, BINDINGS, SWITCH_PORT, SUBNETS, URPF, flag("enable_netx", false)];
-const UPLINK: &Schema =
-    &[ROUTER, MAC, BINDINGS, SWITCH_PORT, SUBNETS, URPF, MEMBER_INDEX.required(), int("mtu", 64, 9000)];
+const CENTRALIZED: &Schema = &[
+    ROUTER,
+    MAC,
+    BINDINGS,
+    SWITCH_PORT,
+    SUBNETS,
+    URPF,
+    flag("enable_netx", false),
+];
+const UPLINK: &Schema = &[
+    ROUTER,
+    MAC,
+    BINDINGS,
+    SWITCH_PORT,
+    SUBNETS,
+    URPF,
+    MEMBER_INDEX.required(),
+    int("mtu", 64, 9000),
+];
 const LOOPBACK: &Schema = &[ROUTER, BINDINGS, SUBNETS, MEMBER_INDEX.required()];
 
 const T0_LINK: &str = "LogicalRouterLinkPortOnTIER0";
@@ -93,7 +109,10 @@ impl Rules for RouterPorts {
 
     fn release(&self, tx: &mut Tx<'_>, object: &Arc<Object>, query: &Query) -> Result<()> {
         let force = query.flag("force");
-        if !force && object.text("resource_type") == T0_LINK && tx.referred(Kind::LogicalRouterPort, &object.id) {
+        if !force
+            && object.text("resource_type") == T0_LINK
+            && tx.referred(Kind::LogicalRouterPort, &object.id)
+        {
             return Err(ApiError::in_use(&object.id, "a tier-1 port is linked to it").module(MODULE));
         }
         if !force && tx.referred(Kind::NatRule, &object.id) {
@@ -110,7 +129,9 @@ impl Rules for RouterPorts {
             .with(router.as_ref().map(|router| Term::Ref(router.as_str().into())))
             .equal(query, "logical_router_id", "logical_router_id")
             .equal(query, "resource_type", "resource_type");
-        let Some(switch) = query.get("logical_switch_id").map(str::to_owned) else { return Ok(filter) };
+        let Some(switch) = query.get("logical_switch_id").map(str::to_owned) else {
+            return Ok(filter);
+        };
         Ok(filter.and(move |view, port| {
             let switch_port = view.get(Kind::LogicalPort, switch_port_of(&port.body));
             switch_port.is_some_and(|switch_port| switch_port.text("logical_switch_id") == switch)
@@ -120,12 +141,14 @@ impl Rules for RouterPorts {
 
 /// The switch port that a downlink names.
 pub(crate) fn switch_port_of(body: &Body) -> &str {
-    body.get("linked_logical_switch_port_id").map_or("", |port| string(port, "target_id"))
+    body.get("linked_logical_switch_port_id")
+        .map_or("", |port| string(port, "target_id"))
 }
 
 /// The tier-0 port that a tier-1 link names.
 pub(crate) fn tier0_port_of(body: &Body) -> &str {
-    body.get("linked_logical_router_port_id").map_or("", |port| string(port, "target_id"))
+    body.get("linked_logical_router_port_id")
+        .map_or("", |port| string(port, "target_id"))
 }
 
 fn fits_tier(port: &str, tier: &str) -> Result<()> {
@@ -150,12 +173,20 @@ fn networks(body: &Body) -> impl Iterator<Item = IpNet> {
 
 fn no_overlap(tx: &Tx<'_>, body: &Body, old: Option<&Object>) -> Result<()> {
     let router = text_of(body, "logical_router_id");
-    for port in tx.view().referrers(Kind::LogicalRouterPort, router).filter(|port| old.is_none_or(|old| old.id != port.id)) {
+    for port in tx
+        .view()
+        .referrers(Kind::LogicalRouterPort, router)
+        .filter(|port| old.is_none_or(|old| old.id != port.id))
+    {
         let clash = networks(body).find(|ours| {
-            networks(&port.body).any(|theirs| ours.contains(&theirs.network()) || theirs.contains(&ours.network()))
+            networks(&port.body)
+                .any(|theirs| ours.contains(&theirs.network()) || theirs.contains(&ours.network()))
         });
         if let Some(network) = clash {
-            let message = format!("The subnet {network} overlaps with that of router port {}.", port.id);
+            let message = format!(
+                "The subnet {network} overlaps with that of router port {}.",
+                port.id
+            );
             return Err(ApiError::bad(crate::api::error::OVERLAP, message).module(MODULE));
         }
     }
@@ -183,7 +214,10 @@ fn free_switch_port(tx: &Tx<'_>, body: &Body, old: Option<&Object>) -> Result<()
         return Ok(());
     }
     let port = tx.referent(Kind::LogicalPort, port)?;
-    let attached = port.body.get("attachment").map_or("", |attachment| string(attachment, "id"));
+    let attached = port
+        .body
+        .get("attachment")
+        .map_or("", |attachment| string(attachment, "id"));
     if !(attached.is_empty() || old.is_some_and(|old| attached == old.id.as_ref())) {
         let message = format!("The logical port {} is already attached.", port.id);
         return Err(ApiError::bad(crate::api::error::CLASH, message).module(MODULE));
@@ -194,8 +228,12 @@ fn free_switch_port(tx: &Tx<'_>, body: &Body, old: Option<&Object>) -> Result<()
 /// Fills in both ends of a link between tiers: the string at the tier-0 port, and a /31 of the transit network.
 fn link_tiers(tx: &mut Tx<'_>, object: &Arc<Object>) {
     let peer = tier0_port_of(&object.body).to_owned();
-    let Some(peer) = tx.view().get(Kind::LogicalRouterPort, &peer).cloned() else { return };
-    if object.text("resource_type") != T1_LINK || peer.text("linked_logical_router_port_id") == object.id.as_ref() {
+    let Some(peer) = tx.view().get(Kind::LogicalRouterPort, &peer).cloned() else {
+        return;
+    };
+    if object.text("resource_type") != T1_LINK
+        || peer.text("linked_logical_router_port_id") == object.id.as_ref()
+    {
         return;
     }
     let (upper, lower) = transit(object.uid);
@@ -218,7 +256,13 @@ fn transit(number: i64) -> (Ipv4Addr, Ipv4Addr) {
 }
 
 fn attach(tx: &mut Tx<'_>, object: &Arc<Object>) {
-    let Some(port) = tx.view().get(Kind::LogicalPort, switch_port_of(&object.body)).cloned() else { return };
+    let Some(port) = tx
+        .view()
+        .get(Kind::LogicalPort, switch_port_of(&object.body))
+        .cloned()
+    else {
+        return;
+    };
     let attachment = json!({ "attachment_type": "LOGICALROUTER", "id": object.id.as_ref() });
     if port.body.get("attachment") == Some(&attachment) {
         return;
@@ -230,20 +274,33 @@ fn attach(tx: &mut Tx<'_>, object: &Arc<Object>) {
 
 /// After a change: lets go of what the port no longer names.
 fn unlink(tx: &mut Tx<'_>, old: &Object, new: &Object) {
-    if switch_port_of(&old.body) != switch_port_of(&new.body) || tier0_port_of(&old.body) != tier0_port_of(&new.body) {
+    if switch_port_of(&old.body) != switch_port_of(&new.body)
+        || tier0_port_of(&old.body) != tier0_port_of(&new.body)
+    {
         detach_ends(tx, old);
     }
 }
 
 fn detach_ends(tx: &mut Tx<'_>, object: &Object) {
-    if let Some(port) = tx.view().get(Kind::LogicalPort, switch_port_of(&object.body)).cloned() {
-        if port.body.get("attachment").is_some_and(|attachment| string(attachment, "id") == object.id.as_ref()) {
-            let mut body = port.body.clone();
-            body.remove("attachment");
-            tx.update(&port, body);
-        }
+    let port = tx
+        .view()
+        .get(Kind::LogicalPort, switch_port_of(&object.body))
+        .cloned();
+    let ours = |port: &Arc<Object>| {
+        port.body
+            .get("attachment")
+            .is_some_and(|attachment| string(attachment, "id") == object.id.as_ref())
+    };
+    if let Some(port) = port.filter(ours) {
+        let mut body = port.body.clone();
+        body.remove("attachment");
+        tx.update(&port, body);
     }
-    if let Some(peer) = tx.view().get(Kind::LogicalRouterPort, tier0_port_of(&object.body)).cloned() {
+    if let Some(peer) = tx
+        .view()
+        .get(Kind::LogicalRouterPort, tier0_port_of(&object.body))
+        .cloned()
+    {
         tx.touch(&peer, |body| {
             body.remove("linked_logical_router_port_id");
             body.remove("subnets");

@@ -57,8 +57,14 @@ const ADVERTISEMENT: &Schema = &[
     flag("advertise_ipsec_local_ip", false).since(Version::V2_5),
 ];
 
-const ROUTE_TYPES: &[&str] =
-    &["ANY", "STATIC", "NSX_CONNECTED", "T1_NAT", "T1_LB_VIP", "T1_LB_SNAT"];
+const ROUTE_TYPES: &[&str] = &[
+    "ANY",
+    "STATIC",
+    "NSX_CONNECTED",
+    "T1_NAT",
+    "T1_LB_VIP",
+    "T1_LB_SNAT",
+];
 
 const RULE_FILTER: &Schema = &[
     choice("prefix_operator", &["GE", "EQ"]).or("GE").required(),
@@ -104,20 +110,53 @@ const NAT: &Schema = &[
     flag("enabled", true),
     flag("logging", false),
     flag("nat_pass", true),
-    choice("firewall_match", &["MATCH_EXTERNAL_ADDRESS", "MATCH_INTERNAL_ADDRESS", "BYPASS"]).since(Version::V2_5),
+    choice(
+        "firewall_match",
+        &["MATCH_EXTERNAL_ADDRESS", "MATCH_INTERNAL_ADDRESS", "BYPASS"],
+    )
+    .since(Version::V2_5),
     list("applied_tos", &Type::Object(super::REFERENCE), 1),
 ];
 
 pub(super) const SPECS: &[Spec] = &[
-    Spec::new(Kind::LogicalRouter, "logical-routers", MODULE, &[("LogicalRouter", ROUTER)], &Routers),
-    Spec::new(Kind::AdvertisementConfig, "", MODULE, &[("AdvertisementConfig", ADVERTISEMENT)], &Plain),
-    Spec::new(Kind::AdvertiseRuleList, "", MODULE, &[("AdvertiseRuleList", ADVERTISE_RULES)], &Plain),
-    Spec::new(Kind::StaticRoute, "", MODULE, &[("StaticRoute", STATIC_ROUTE)], &Routes),
+    Spec::new(
+        Kind::LogicalRouter,
+        "logical-routers",
+        MODULE,
+        &[("LogicalRouter", ROUTER)],
+        &Routers,
+    ),
+    Spec::new(
+        Kind::AdvertisementConfig,
+        "",
+        MODULE,
+        &[("AdvertisementConfig", ADVERTISEMENT)],
+        &Plain,
+    ),
+    Spec::new(
+        Kind::AdvertiseRuleList,
+        "",
+        MODULE,
+        &[("AdvertiseRuleList", ADVERTISE_RULES)],
+        &Plain,
+    ),
+    Spec::new(
+        Kind::StaticRoute,
+        "",
+        MODULE,
+        &[("StaticRoute", STATIC_ROUTE)],
+        &Routes,
+    ),
     Spec::new(Kind::NatRule, "", MODULE, &[("NatRule", NAT)], &Nat),
 ];
 
 /// Kinds that lie below a router and go with it.
-const BELOW: &[Kind] = &[Kind::NatRule, Kind::StaticRoute, Kind::AdvertisementConfig, Kind::AdvertiseRuleList];
+const BELOW: &[Kind] = &[
+    Kind::NatRule,
+    Kind::StaticRoute,
+    Kind::AdvertisementConfig,
+    Kind::AdvertiseRuleList,
+];
 
 struct Routers;
 
@@ -129,13 +168,17 @@ impl Rules for Routers {
         }
         let tier0 = text_of(body, "router_type") == "TIER0";
         let preset = if tier0 { "ACTIVE_ACTIVE" } else { "ACTIVE_STANDBY" };
-        body.entry("high_availability_mode").or_insert_with(|| json!(preset));
+        body.entry("high_availability_mode")
+            .or_insert_with(|| json!(preset));
         let standby = text_of(body, "high_availability_mode") == "ACTIVE_STANDBY";
         if !standby && (!tier0 || body.contains_key("failover_mode")) {
-            return Err(ApiError::invalid("This needs high_availability_mode ACTIVE_STANDBY.").module(MODULE));
+            return Err(
+                ApiError::invalid("This needs high_availability_mode ACTIVE_STANDBY.").module(MODULE),
+            );
         }
         if standby {
-            body.entry("failover_mode").or_insert_with(|| json!("NON_PREEMPTIVE"));
+            body.entry("failover_mode")
+                .or_insert_with(|| json!("NON_PREEMPTIVE"));
         }
         body.entry("advanced_config").or_insert_with(|| advanced(tier0));
         Ok(())
@@ -151,19 +194,25 @@ impl Rules for Routers {
     }
 
     fn release(&self, tx: &mut Tx<'_>, object: &Arc<Object>, query: &Query) -> Result<()> {
-        let ports: Vec<_> = tx.view().referrers(Kind::LogicalRouterPort, &object.id).cloned().collect();
+        let ports: Vec<_> = tx
+            .view()
+            .referrers(Kind::LogicalRouterPort, &object.id)
+            .cloned()
+            .collect();
         let force = query.flag("force");
         if !force && !ports.is_empty() {
             return Err(ApiError::in_use(&object.id, "router ports exist on it").module(MODULE));
         }
-        if !force && tx.referred(Kind::LbService, &object.id) {
-            return Err(ApiError::in_use(&object.id, "a load balancer service is attached to it").module(MODULE));
-        }
-        for port in ports.iter().filter(|port| port.text("logical_router_id") == object.id.as_ref()) {
+        for port in ports
+            .iter()
+            .filter(|port| port.text("logical_router_id") == object.id.as_ref())
+        {
             crud::delete(tx, Kind::LogicalRouterPort, &port.id, query)?;
         }
         for kind in BELOW {
-            tx.children(*kind, &object.id).iter().for_each(|child| tx.remove(*kind, &child.id));
+            tx.children(*kind, &object.id)
+                .iter()
+                .for_each(|child| tx.remove(*kind, &child.id));
         }
         Ok(())
     }
@@ -187,7 +236,9 @@ struct Routes;
 impl Rules for Routes {
     fn check(&self, tx: &mut Tx<'_>, body: &mut Body, _: Option<&Object>) -> Result<()> {
         for hop in items(body, "next_hops") {
-            let port = hop.get("logical_router_port_id").map_or("", |port| string(port, "target_id"));
+            let port = hop
+                .get("logical_router_port_id")
+                .map_or("", |port| string(port, "target_id"));
             if !port.is_empty() {
                 tx.referent(Kind::LogicalRouterPort, port)?;
             }
@@ -233,7 +284,10 @@ fn nat_fields(body: &Body) -> Result<()> {
     if action == "DNAT" && !body.contains_key("match_destination_network") {
         return refuse("DNAT needs match_destination_network.");
     }
-    if ["match_source_network", "match_destination_network"].iter().any(|field| text_of(body, field).contains('-')) {
+    if ["match_source_network", "match_destination_network"]
+        .iter()
+        .any(|field| text_of(body, field).contains('-'))
+    {
         return refuse("A match network is one address or one CIDR, no range.");
     }
     Ok(())
@@ -248,8 +302,14 @@ fn nat_on(tx: &Tx<'_>, router: &Object, body: &Body, old: Option<&Object>) -> Re
     if router.text("edge_cluster_id").is_empty() {
         return refuse("NAT needs a router that is placed on an edge cluster.");
     }
-    let mut others = tx.view().children(Kind::NatRule, &router.id).filter(|rule| old.is_none_or(|old| old.id != rule.id));
-    if others.next().is_some_and(|other| (other.text("action") != "REFLEXIVE") != stateful) {
+    let mut others = tx
+        .view()
+        .children(Kind::NatRule, &router.id)
+        .filter(|rule| old.is_none_or(|old| old.id != rule.id));
+    if others
+        .next()
+        .is_some_and(|other| (other.text("action") != "REFLEXIVE") != stateful)
+    {
         return refuse("A router holds stateful or stateless NAT rules, not both.");
     }
     Ok(())

@@ -68,7 +68,13 @@ pub(crate) struct Field {
 
 /// A field of this name and type that may be absent.
 pub(crate) const fn field(name: &'static str, of: Type) -> Field {
-    Field { name, of, presence: Presence::Optional, preset: Preset::Nothing, since: Version::V2_3 }
+    Field {
+        name,
+        of,
+        presence: Presence::Optional,
+        preset: Preset::Nothing,
+        since: Version::V2_3,
+    }
 }
 
 /// A text without a limit worth stating.
@@ -78,7 +84,10 @@ pub(crate) const fn text(name: &'static str) -> Field {
 
 /// A flag with a default.
 pub(crate) const fn flag(name: &'static str, preset: bool) -> Field {
-    Field { preset: Preset::Bool(preset), ..field(name, Type::Bool) }
+    Field {
+        preset: Preset::Bool(preset),
+        ..field(name, Type::Bool)
+    }
 }
 
 /// One of some words.
@@ -98,27 +107,45 @@ pub(crate) const fn list(name: &'static str, of: &'static Type, greatest: usize)
 
 impl Field {
     pub(crate) const fn required(self) -> Field {
-        Field { presence: Presence::Required, ..self }
+        Field {
+            presence: Presence::Required,
+            ..self
+        }
     }
 
     pub(crate) const fn once(self) -> Field {
-        Field { presence: Presence::RequiredOnce, ..self }
+        Field {
+            presence: Presence::RequiredOnce,
+            ..self
+        }
     }
 
     pub(crate) const fn read_only(self) -> Field {
-        Field { presence: Presence::ReadOnly, ..self }
+        Field {
+            presence: Presence::ReadOnly,
+            ..self
+        }
     }
 
     pub(crate) const fn or(self, word: &'static str) -> Field {
-        Field { preset: Preset::Text(word), ..self }
+        Field {
+            preset: Preset::Text(word),
+            ..self
+        }
     }
 
     pub(crate) const fn or_int(self, number: i64) -> Field {
-        Field { preset: Preset::Int(number), ..self }
+        Field {
+            preset: Preset::Int(number),
+            ..self
+        }
     }
 
     pub(crate) const fn or_empty(self) -> Field {
-        Field { preset: Preset::EmptyList, ..self }
+        Field {
+            preset: Preset::EmptyList,
+            ..self
+        }
     }
 
     pub(crate) const fn since(self, since: Version) -> Field {
@@ -126,7 +153,10 @@ impl Field {
     }
 }
 
-const TAG: &Schema = &[field("scope", Type::Text(128)).or(""), field("tag", Type::Text(256)).or("")];
+const TAG: &Schema = &[
+    field("scope", Type::Text(128)).or(""),
+    field("tag", Type::Text(256)).or(""),
+];
 
 /// What every object may be given.
 const COMMON: &Schema = &[
@@ -154,7 +184,10 @@ fn keep(field: &Field, judged: &mut Body, old: &Body) -> Result<()> {
             judged.insert(field.name.into(), value.clone());
         }
         (Presence::RequiredOnce, before) if judged.get(field.name) != before => {
-            return Err(ApiError::invalid(format!("The field {} cannot be changed.", field.name)));
+            return Err(ApiError::invalid(format!(
+                "The field {} cannot be changed.",
+                field.name
+            )));
         }
         _ => {}
     }
@@ -173,7 +206,11 @@ fn fields(schema: &Schema, body: &Body, version: Version, path: &str) -> Result<
 
 fn one(field: &Field, body: &Body, version: Version, path: &str) -> Result<Option<Value>> {
     let sent = body.get(field.name).filter(|value| !value.is_null());
-    let path = if path.is_empty() { field.name.to_owned() } else { format!("{path}.{}", field.name) };
+    let path = if path.is_empty() {
+        field.name.to_owned()
+    } else {
+        format!("{path}.{}", field.name)
+    };
     match (field.presence, sent) {
         (Presence::ReadOnly, _) | (Presence::Optional, None) => Ok(preset(field.preset)),
         (_, Some(value)) => typed(&field.of, value, version, &path).map(Some),
@@ -195,7 +232,9 @@ fn typed(of: &Type, value: &Value, version: Version, path: &str) -> Result<Value
     let wrong = |what: &str| ApiError::invalid(format!("The field {path} must be {what}."));
     match of {
         Type::Any => Ok(value.clone()),
-        Type::Bool => as_bool(value).map(Value::Bool).ok_or_else(|| wrong("true or false")),
+        Type::Bool => as_bool(value)
+            .map(Value::Bool)
+            .ok_or_else(|| wrong("true or false")),
         Type::Int(least, greatest) => as_int(value)
             .filter(|number| (least..=greatest).contains(&number))
             .map(|number| json!(number))
@@ -228,11 +267,13 @@ fn variant(
     version: Version,
     path: &str,
 ) -> Result<Value> {
-    let inner = value.as_object().ok_or_else(|| ApiError::invalid(format!("The field {path} must be an object.")))?;
+    let inner = value
+        .as_object()
+        .ok_or_else(|| ApiError::invalid(format!("The field {path} must be an object.")))?;
     let name = inner.get(tag).and_then(Value::as_str).unwrap_or("");
     let known = variants.iter().find(|(known, _)| *known == name);
-    let (name, schema) =
-        known.ok_or_else(|| ApiError::invalid(format!("The field {path}.{tag} `{name}` is no known type.")))?;
+    let (name, schema) = known
+        .ok_or_else(|| ApiError::invalid(format!("The field {path}.{tag} `{name}` is no known type.")))?;
     let mut judged = fields(schema, inner, version, path)?;
     judged.insert((*tag).into(), json!(name));
     Ok(Value::Object(judged))
@@ -244,7 +285,10 @@ fn elements(of: &Type, bounds: (usize, usize), value: &Value, version: Version, 
     if sent.len() < bounds.0 || sent.len() > bounds.1 {
         return Err(wrong(format!("a list of {} to {} elements", bounds.0, bounds.1)));
     }
-    let judged = sent.iter().enumerate().map(|(at, one)| typed(of, one, version, &format!("{path}[{at}]")));
+    let judged = sent
+        .iter()
+        .enumerate()
+        .map(|(at, one)| typed(of, one, version, &format!("{path}[{at}]")));
     judged.collect::<Result<Vec<_>>>().map(Value::Array)
 }
 

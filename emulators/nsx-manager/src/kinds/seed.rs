@@ -23,7 +23,12 @@ pub(crate) fn seed(tx: &mut Tx<'_>) {
     }
     profiles(tx);
     let ranges = json!([{ "start": "04:50:56:00:00:00", "end": "04:50:56:FF:FF:FF" }]);
-    system(tx, Kind::MacPool, "DefaultMacPool", json!({ "resource_type": "MacPool", "ranges": ranges }));
+    system(
+        tx,
+        Kind::MacPool,
+        "DefaultMacPool",
+        json!({ "resource_type": "MacPool", "ranges": ranges }),
+    );
     section(tx, "Default Layer3 Section", "LAYER3");
     section(tx, "Default Layer2 Section", "LAYER2");
     singletons(tx);
@@ -31,16 +36,36 @@ pub(crate) fn seed(tx: &mut Tx<'_>) {
 
 fn profiles(tx: &mut Tx<'_>) {
     let profiles = [
-        ("nsx-default-spoof-guard-vif-profile", "SpoofGuardSwitchingProfile", json!({ "white_list_providers": [] })),
+        (
+            "nsx-default-spoof-guard-vif-profile",
+            "SpoofGuardSwitchingProfile",
+            json!({ "white_list_providers": [] }),
+        ),
         (
             "nsx-default-ip-discovery-vif-profile",
             "IpDiscoverySwitchingProfile",
             json!({ "arp_snooping_enabled": true, "arp_bindings_limit": 1, "dhcp_snooping_enabled": true, "vm_tools_enabled": true }),
         ),
-        ("nsx-default-mac-profile", "MacManagementSwitchingProfile", json!({ "mac_change_allowed": false })),
-        ("nsx-default-switch-security-vif-profile", "SwitchSecuritySwitchingProfile", json!({ "block_non_ip_traffic": false })),
-        ("nsx-default-qos-switching-profile", "QosSwitchingProfile", json!({ "class_of_service": 0, "shaper_configuration": [] })),
-        ("nsx-default-port-mirroring-profile", "PortMirroringSwitchingProfile", json!({})),
+        (
+            "nsx-default-mac-profile",
+            "MacManagementSwitchingProfile",
+            json!({ "mac_change_allowed": false }),
+        ),
+        (
+            "nsx-default-switch-security-vif-profile",
+            "SwitchSecuritySwitchingProfile",
+            json!({ "block_non_ip_traffic": false }),
+        ),
+        (
+            "nsx-default-qos-switching-profile",
+            "QosSwitchingProfile",
+            json!({ "class_of_service": 0, "shaper_configuration": [] }),
+        ),
+        (
+            "nsx-default-port-mirroring-profile",
+            "PortMirroringSwitchingProfile",
+            json!({}),
+        ),
     ];
     for (name, of, mut fields) in profiles {
         fields["resource_type"] = json!(of);

@@ -18,8 +18,11 @@ const L4: &Schema = &[
     list("destination_ports", &PORTS, 15).or_empty(),
     list("source_ports", &PORTS, 15).or_empty(),
 ];
-const ICMP: &Schema =
-    &[choice("protocol", &["ICMPv4", "ICMPv6"]).required(), int("icmp_type", 0, 255), int("icmp_code", 0, 255)];
+const ICMP: &Schema = &[
+    choice("protocol", &["ICMPv4", "ICMPv6"]).required(),
+    int("icmp_type", 0, 255),
+    int("icmp_code", 0, 255),
+];
 const IP: &Schema = &[int("protocol_number", 0, 255).required()];
 const ALGS: &[&str] = &[
     "ORACLE_TNS",
@@ -53,15 +56,32 @@ pub(super) const ELEMENT: Type = Type::Variant(
     ],
 );
 
-const SERVICE: &Schema =
-    &[field("nsservice_element", ELEMENT).required(), flag("default_service", false).read_only()];
+const SERVICE: &Schema = &[
+    field("nsservice_element", ELEMENT).required(),
+    flag("default_service", false).read_only(),
+];
 
-const SERVICE_GROUP: &Schema =
-    &[list("members", &Type::Object(REFERENCE), 50).required(), flag("default_service", false).read_only(), text("service_type").read_only()];
+const SERVICE_GROUP: &Schema = &[
+    list("members", &Type::Object(REFERENCE), 50).required(),
+    flag("default_service", false).read_only(),
+    text("service_type").read_only(),
+];
 
 pub(super) const SPECS: &[Spec] = &[
-    Spec::new(Kind::NSService, "ns-services", MODULE, &[("NSService", SERVICE)], &Services),
-    Spec::new(Kind::NSServiceGroup, "ns-service-groups", MODULE, &[("NSServiceGroup", SERVICE_GROUP)], &Services),
+    Spec::new(
+        Kind::NSService,
+        "ns-services",
+        MODULE,
+        &[("NSService", SERVICE)],
+        &Services,
+    ),
+    Spec::new(
+        Kind::NSServiceGroup,
+        "ns-service-groups",
+        MODULE,
+        &[("NSServiceGroup", SERVICE_GROUP)],
+        &Services,
+    ),
 ];
 
 struct Services;
@@ -77,14 +97,18 @@ impl Rules for Services {
     fn release(&self, tx: &mut Tx<'_>, object: &Arc<Object>, query: &Query) -> Result<()> {
         let users = [Kind::FirewallRule, Kind::NSServiceGroup];
         if !query.flag("force") && users.iter().any(|kind| tx.referred(*kind, &object.id)) {
-            return Err(ApiError::in_use(&object.id, "a rule or a service group refers to it").module(MODULE));
+            return Err(
+                ApiError::in_use(&object.id, "a rule or a service group refers to it").module(MODULE),
+            );
         }
         invalidate(tx, &object.id);
         Ok(())
     }
 
     fn filter(&self, query: &Query) -> Result<Filter> {
-        let Some(wanted) = query.get("default_service").map(|text| text == "true") else { return Ok(Filter::all()) };
+        let Some(wanted) = query.get("default_service").map(|text| text == "true") else {
+            return Ok(Filter::all());
+        };
         Ok(Filter::all().and(move |_, service| service.flag("default_service") == wanted))
     }
 }

@@ -59,12 +59,24 @@ const VIF: &Schema = &[
     choice("allocate_addresses", &["IpPool", "MacPool", "Both", "None"]),
 ];
 
-const OTHER_CONTEXT: &Schema = &[choice("allocate_addresses", &["IpPool", "MacPool", "Both", "None"])];
+const OTHER_CONTEXT: &Schema = &[choice(
+    "allocate_addresses",
+    &["IpPool", "MacPool", "Both", "None"],
+)];
 
-const CONTEXTS: &[(&str, &Schema)] = &[("VifAttachmentContext", VIF), ("AttachmentContext", OTHER_CONTEXT)];
+const CONTEXTS: &[(&str, &Schema)] = &[
+    ("VifAttachmentContext", VIF),
+    ("AttachmentContext", OTHER_CONTEXT),
+];
 
-const ATTACHMENT_TYPES: &[&str] =
-    &["VIF", "LOGICALROUTER", "BRIDGEENDPOINT", "DHCP_SERVICE", "METADATA_PROXY", "L2VPN_SESSION"];
+const ATTACHMENT_TYPES: &[&str] = &[
+    "VIF",
+    "LOGICALROUTER",
+    "BRIDGEENDPOINT",
+    "DHCP_SERVICE",
+    "METADATA_PROXY",
+    "L2VPN_SESSION",
+];
 
 const ATTACHMENT: &Schema = &[
     text("id").required(),
@@ -79,12 +91,18 @@ const PORT: &Schema = &[
     list("address_bindings", &Type::Object(BINDING), 512).or_empty(),
     choice("init_state", &["UNBLOCKED_VLAN"]),
     list("switching_profile_ids", &Type::Object(BOUND_PROFILE), 10).or_empty(),
-    list("ignore_address_bindings", &Type::Object(BINDING), 16).or_empty().since(Version::V2_5),
+    list("ignore_address_bindings", &Type::Object(BINDING), 16)
+        .or_empty()
+        .since(Version::V2_5),
     list("extra_configs", &Type::Any, 100),
 ];
 
-const SPOOF_GUARD: &Schema =
-    &[list("white_list_providers", &Type::Enum(&["LPORT_BINDINGS", "LSWITCH_BINDINGS"]), 2).required()];
+const SPOOF_GUARD: &Schema = &[list(
+    "white_list_providers",
+    &Type::Enum(&["LPORT_BINDINGS", "LSWITCH_BINDINGS"]),
+    2,
+)
+.required()];
 const SWITCH_SECURITY: &Schema = &[
     flag("block_non_ip_traffic", false),
     field("bpdu_filter", Type::Any),
@@ -98,7 +116,10 @@ const IP_DISCOVERY: &Schema = &[
     flag("dhcp_snooping_enabled", true),
     flag("vm_tools_enabled", true),
 ];
-const MAC_MANAGEMENT: &Schema = &[flag("mac_change_allowed", false), field("mac_learning", Type::Any)];
+const MAC_MANAGEMENT: &Schema = &[
+    flag("mac_change_allowed", false),
+    field("mac_learning", Type::Any),
+];
 const QOS: &Schema = &[
     int("class_of_service", 0, 7).or_int(0),
     field("dscp", Type::Any),
@@ -112,8 +133,20 @@ const MIRRORING: &Schema = &[
 ];
 
 pub(super) const SPECS: &[Spec] = &[
-    Spec::new(Kind::LogicalSwitch, "logical-switches", MODULE, &[("LogicalSwitch", SWITCH)], &Switches),
-    Spec::new(Kind::LogicalPort, "logical-ports", MODULE, &[("LogicalPort", PORT)], &Ports),
+    Spec::new(
+        Kind::LogicalSwitch,
+        "logical-switches",
+        MODULE,
+        &[("LogicalSwitch", SWITCH)],
+        &Switches,
+    ),
+    Spec::new(
+        Kind::LogicalPort,
+        "logical-ports",
+        MODULE,
+        &[("LogicalPort", PORT)],
+        &Ports,
+    ),
     Spec::new(
         Kind::SwitchingProfile,
         "switching-profiles",
@@ -157,7 +190,11 @@ impl Rules for Switches {
         if !detach && in_group(tx, &object.id) {
             return Err(ApiError::in_use(&object.id, "it is a member of an NSGroup").module(MODULE));
         }
-        let ports: Vec<_> = tx.view().referrers(Kind::LogicalPort, &object.id).cloned().collect();
+        let ports: Vec<_> = tx
+            .view()
+            .referrers(Kind::LogicalPort, &object.id)
+            .cloned()
+            .collect();
         let stays = ports.iter().any(|port| port.body.contains_key("attachment"));
         if !detach && !ports.is_empty() && (!cascade || stays) {
             return Err(ApiError::in_use(&object.id, "ports exist on it").module(MODULE));
@@ -171,7 +208,9 @@ impl Rules for Switches {
 
     fn filter(&self, query: &Query) -> Result<Filter> {
         let zone = query.get("transport_zone_id").map(|zone| Term::Ref(zone.into()));
-        let profile = query.get("switching_profile_id").map(|profile| Term::Ref(profile.into()));
+        let profile = query
+            .get("switching_profile_id")
+            .map(|profile| Term::Ref(profile.into()));
         let mut filter = Filter::all().with(zone).with(profile).equal(
             query,
             "uplink_teaming_policy_name",
@@ -182,7 +221,9 @@ impl Rules for Switches {
                 filter = filter.and(move |_, switch| switch.body.get(name) == Some(&json!(wanted)));
             }
         }
-        let Some(wanted) = query.get("transport_type").map(str::to_owned) else { return Ok(filter) };
+        let Some(wanted) = query.get("transport_type").map(str::to_owned) else {
+            return Ok(filter);
+        };
         Ok(filter.and(move |view, switch| {
             let zone = view.get(Kind::TransportZone, switch.text("transport_zone_id"));
             zone.is_some_and(|zone| zone.text("transport_type") == wanted)
@@ -201,7 +242,8 @@ fn overlay(tx: &mut Tx<'_>, body: &mut Body, old: Option<&Object>) -> Result<()>
         Some(vni) => drop(body.insert("vni".into(), vni.clone())),
         None => {
             let number = tx.number();
-            body.entry("vni").or_insert_with(|| json!(65_536 + number.rem_euclid(16_000_000)));
+            body.entry("vni")
+                .or_insert_with(|| json!(65_536 + number.rem_euclid(16_000_000)));
         }
     }
     Ok(())
@@ -210,8 +252,14 @@ fn overlay(tx: &mut Tx<'_>, body: &mut Body, old: Option<&Object>) -> Result<()>
 /// Checks the profiles that the body binds and adds the system's for the types it leaves out.
 fn bind_profiles(tx: &Tx<'_>, body: &mut Body) -> Result<()> {
     let mut bound = check_profiles(tx, body)?;
-    let types: BTreeSet<String> = bound.iter().map(|entry| string(entry, "key").to_owned()).collect();
-    let defaults = tx.view().list(Kind::SwitchingProfile, None).filter(|profile| profile.flag("_system_owned"));
+    let types: BTreeSet<String> = bound
+        .iter()
+        .map(|entry| string(entry, "key").to_owned())
+        .collect();
+    let defaults = tx
+        .view()
+        .list(Kind::SwitchingProfile, None)
+        .filter(|profile| profile.flag("_system_owned"));
     for profile in defaults.filter(|profile| !types.contains(profile.text("resource_type"))) {
         bound.push(json!({ "key": profile.text("resource_type"), "value": profile.id.as_ref() }));
     }
@@ -226,7 +274,10 @@ fn check_profiles(tx: &Tx<'_>, body: &Body) -> Result<Vec<Value>> {
         let profile = tx.referent(Kind::SwitchingProfile, string(entry, "value"))?;
         let (key, of) = (string(entry, "key"), profile.text("resource_type"));
         if !(key.is_empty() || key == of) || !seen.insert(of.to_owned()) {
-            return refuse(format!("The profile {} is a {of}; one of each type can be bound.", profile.id));
+            return refuse(format!(
+                "The profile {} is a {of}; one of each type can be bound.",
+                profile.id
+            ));
         }
         bound.push(json!({ "key": of, "value": profile.id.as_ref() }));
     }
@@ -245,10 +296,17 @@ impl Rules for Ports {
         let mut bound = check_profiles(tx, body)?;
         fill_from_switch(&mut bound, &switch);
         body.insert("switching_profile_ids".into(), Value::Array(bound));
-        let Some(attachment) = body.get("attachment") else { return Ok(()) };
+        let Some(attachment) = body.get("attachment") else {
+            return Ok(());
+        };
         let id = string(attachment, "id");
-        let taken = tx.view().with(Kind::LogicalPort, &Term::Attachment(id.into()), None);
-        if let Some(other) = taken.into_iter().find(|other| old.is_none_or(|old| old.id != other.id)) {
+        let taken = tx
+            .view()
+            .with(Kind::LogicalPort, &Term::Attachment(id.into()), None);
+        if let Some(other) = taken
+            .into_iter()
+            .find(|other| old.is_none_or(|old| old.id != other.id))
+        {
             let message = format!("The attachment {id} is already on port {}.", other.id);
             return Err(ApiError::bad(CLASH, message).module(MODULE));
         }
@@ -256,7 +314,10 @@ impl Rules for Ports {
     }
 
     fn stored(&self, tx: &mut Tx<'_>, object: &Arc<Object>, old: Option<&Object>) -> Result<()> {
-        let (before, now) = (old.map_or("", |old| allocates(&old.body)), allocates(&object.body));
+        let (before, now) = (
+            old.map_or("", |old| allocates(&old.body)),
+            allocates(&object.body),
+        );
         if !before.is_empty() && now.is_empty() {
             pools::release_for(tx, &object.id);
         }
@@ -295,7 +356,9 @@ impl Rules for Ports {
                 None => wanted == "NONE",
             });
         }
-        let Some(zone) = query.get("transport_zone_id").map(str::to_owned) else { return Ok(filter) };
+        let Some(zone) = query.get("transport_zone_id").map(str::to_owned) else {
+            return Ok(filter);
+        };
         Ok(filter.and(move |view, port| {
             let switch = view.get(Kind::LogicalSwitch, port.text("logical_switch_id"));
             switch.is_some_and(|switch| switch.text("transport_zone_id") == zone)
@@ -306,7 +369,10 @@ impl Rules for Ports {
 /// The profiles that the port takes over from its switch.
 fn fill_from_switch(bound: &mut Vec<Value>, switch: &Object) {
     for inherited in switch.items("switching_profile_ids") {
-        if !bound.iter().any(|entry| string(entry, "key") == string(inherited, "key")) {
+        if !bound
+            .iter()
+            .any(|entry| string(entry, "key") == string(inherited, "key"))
+        {
             bound.push(inherited.clone());
         }
     }
@@ -330,13 +396,17 @@ fn context(context: &Value, switch: &Object) -> Result<()> {
 
 /// A field of the port's VIF context, empty when there is none.
 pub(crate) fn vif<'a>(body: &'a Body, field: &str) -> &'a str {
-    let context = body.get("attachment").and_then(|attachment| attachment.get("context"));
+    let context = body
+        .get("attachment")
+        .and_then(|attachment| attachment.get("context"));
     context.map_or("", |context| string(context, field))
 }
 
 /// Which pools the port draws from: `IpPool`, `MacPool`, `Both`, or empty.
 fn allocates(body: &Body) -> &str {
-    Some(vif(body, "allocate_addresses")).filter(|pools| *pools != "None").unwrap_or("")
+    Some(vif(body, "allocate_addresses"))
+        .filter(|pools| *pools != "None")
+        .unwrap_or("")
 }
 
 fn draw_addresses(tx: &mut Tx<'_>, port: &Arc<Object>, from: &str) -> Result<()> {
@@ -350,9 +420,11 @@ fn draw_addresses(tx: &mut Tx<'_>, port: &Arc<Object>, from: &str) -> Result<()>
         let address = pools::draw_mac(tx, switch.text("mac_pool_id"), &port.id)?;
         binding.insert("mac_address".into(), json!(address));
     }
-    tx.touch(port, |body| match body.entry("address_bindings").or_insert_with(|| json!([])) {
-        Value::Array(bindings) => bindings.push(Value::Object(binding)),
-        other => *other = json!([binding]),
+    tx.touch(port, |body| {
+        match body.entry("address_bindings").or_insert_with(|| json!([])) {
+            Value::Array(bindings) => bindings.push(Value::Object(binding)),
+            other => *other = json!([binding]),
+        }
     });
     Ok(())
 }
@@ -366,14 +438,21 @@ impl Rules for Profiles {
             return Err(ApiError::in_use(&object.id, "switches or ports are bound to it").module(MODULE));
         }
         let key = object.text("resource_type");
-        let system = tx.view().list(Kind::SwitchingProfile, None).find(|profile| {
-            profile.flag("_system_owned") && profile.text("resource_type") == key
-        });
+        let system = tx
+            .view()
+            .list(Kind::SwitchingProfile, None)
+            .find(|profile| profile.flag("_system_owned") && profile.text("resource_type") == key);
         let system = system.map_or(String::new(), |profile| profile.id.to_string());
         for user in users {
             let mut body = user.body.clone();
-            let bound = body.get_mut("switching_profile_ids").and_then(Value::as_array_mut);
-            for entry in bound.into_iter().flatten().filter(|entry| string(entry, "value") == object.id.as_ref()) {
+            let bound = body
+                .get_mut("switching_profile_ids")
+                .and_then(Value::as_array_mut);
+            for entry in bound
+                .into_iter()
+                .flatten()
+                .filter(|entry| string(entry, "value") == object.id.as_ref())
+            {
                 *entry = json!({ "key": key, "value": system });
             }
             tx.update(&user, body);
@@ -389,5 +468,9 @@ impl Rules for Profiles {
 }
 
 fn users(view: &View, id: &str) -> Vec<Arc<Object>> {
-    [Kind::LogicalSwitch, Kind::LogicalPort].iter().flat_map(|kind| view.referrers(*kind, id)).cloned().collect()
+    [Kind::LogicalSwitch, Kind::LogicalPort]
+        .iter()
+        .flat_map(|kind| view.referrers(*kind, id))
+        .cloned()
+        .collect()
 }

@@ -21,11 +21,18 @@ pub(crate) struct Identities(Mutex<HashMap<Vec<u8>, String>>);
 impl Identities {
     /// Lets the holder of the certificate log in under the name.
     pub(crate) fn register(&self, certificate: Vec<u8>, name: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(certificate, name);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(certificate, name);
     }
 
     pub(crate) fn name(&self, certificate: &[u8]) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(certificate).cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(certificate)
+            .cloned()
     }
 }
 
@@ -55,11 +62,21 @@ impl Sessions {
     /// Makes a session for a form of `j_username` and `j_password`.
     pub(crate) fn create(&self, shared: &Shared, form: &[u8]) -> Result<Login> {
         let form = Query::parse(&String::from_utf8_lossy(form));
-        let (user, password) = (form.get("j_username").unwrap_or(""), form.get("j_password").unwrap_or(""));
+        let (user, password) = (
+            form.get("j_username").unwrap_or(""),
+            form.get("j_password").unwrap_or(""),
+        );
         check(shared, user, password)?;
-        let login = Login { id: uuid::Uuid::new_v4().simple().to_string(), token: uuid::Uuid::new_v4().to_string() };
+        let login = Login {
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            token: uuid::Uuid::new_v4().to_string(),
+        };
         let generation = shared.faults.sessions.load(Ordering::Relaxed);
-        let session = Session { user: user.to_owned(), token: login.token.clone(), generation };
+        let session = Session {
+            user: user.to_owned(),
+            token: login.token.clone(),
+            generation,
+        };
         self.lock().insert(login.id.clone(), session);
         Ok(login)
     }
@@ -79,10 +96,19 @@ impl Sessions {
     fn user(&self, shared: &Shared, headers: &HeaderMap, id: &str) -> Result<String> {
         let sessions = self.lock();
         let generation = shared.faults.sessions.load(Ordering::Relaxed);
-        let session = sessions.get(id).filter(|session| session.generation == generation);
+        let session = sessions
+            .get(id)
+            .filter(|session| session.generation == generation);
         let session = session.ok_or_else(|| unknown(headers))?;
-        if headers.get("x-xsrf-token").is_none_or(|token| token.as_bytes() != session.token.as_bytes()) {
-            return Err(ApiError::new(StatusCode::FORBIDDEN, XSRF, "The XSRF token is missing or wrong."));
+        if headers
+            .get("x-xsrf-token")
+            .is_none_or(|token| token.as_bytes() != session.token.as_bytes())
+        {
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                XSRF,
+                "The XSRF token is missing or wrong.",
+            ));
         }
         Ok(session.user.clone())
     }
@@ -115,12 +141,20 @@ pub(crate) fn caller(
 }
 
 fn session_id(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix("JSESSIONID="))
+    let cookies = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    cookies
+        .flat_map(|cookies| cookies.split(';'))
+        .find_map(|cookie| cookie.trim().strip_prefix("JSESSIONID="))
 }
 
 fn basic(shared: &Shared, sent: &[u8]) -> Result<String> {
-    let decoded = sent.strip_prefix(b"Basic ").and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
+    let decoded = sent
+        .strip_prefix(b"Basic ")
+        .and_then(|text| STANDARD.decode(text).ok())
+        .unwrap_or_default();
     let decoded = String::from_utf8_lossy(&decoded);
     let (user, password) = decoded.split_once(':').unwrap_or_default();
     check(shared, user, password)?;

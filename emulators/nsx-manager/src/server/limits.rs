@@ -46,21 +46,34 @@ impl Limits {
         let now = Instant::now();
         let mut clients = self.lock();
         let rate = f64::from(per_second.unwrap_or(0));
-        let entry = clients.entry(client.to_owned()).or_insert(Client { tokens: rate, filled: now, running: 0 });
+        let entry = clients.entry(client.to_owned()).or_insert(Client {
+            tokens: rate,
+            filled: now,
+            running: 0,
+        });
         if at_once.is_some_and(|most| most > 0 && entry.running >= most) {
-            return Err(refused(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once"));
+            return Err(refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests at once",
+            ));
         }
         if per_second.is_some_and(|rate| rate > 0) {
             let passed = now.duration_since(entry.filled).min(WINDOW).as_secs_f64();
             entry.tokens = (entry.tokens + passed * rate).min(rate);
             entry.filled = now;
             if entry.tokens < 1.0 {
-                return Err(refused(StatusCode::TOO_MANY_REQUESTS, "too many requests per second"));
+                return Err(refused(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too many requests per second",
+                ));
             }
             entry.tokens -= 1.0;
         }
         entry.running += 1;
-        Ok(Running { limits: self.clone(), client: client.to_owned() })
+        Ok(Running {
+            limits: self.clone(),
+            client: client.to_owned(),
+        })
     }
 }
 
@@ -85,7 +98,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_gets_its_rate_and_no_more() {
         let limits = Arc::new(Limits::default());
-        let sent = |count: usize| (0..count).filter(|_| limits.enter("a", Some(10), None).is_ok()).count();
+        let sent = |count: usize| {
+            (0..count)
+                .filter(|_| limits.enter("a", Some(10), None).is_ok())
+                .count()
+        };
         assert_eq!(sent(25), 10);
         tokio::time::advance(Duration::from_millis(500)).await;
         assert_eq!(sent(25), 5);
@@ -96,7 +113,10 @@ mod tests {
     async fn a_request_counts_until_it_is_done() {
         let limits = Arc::new(Limits::default());
         let first = limits.enter("a", None, Some(1)).unwrap();
-        assert_eq!(limits.enter("a", None, Some(1)).unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            limits.enter("a", None, Some(1)).unwrap_err().status,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         drop(first);
         assert!(limits.enter("a", None, Some(1)).is_ok());
     }

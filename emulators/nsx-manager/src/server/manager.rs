@@ -8,15 +8,16 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 use super::auth::Sessions;
 use super::limits::Limits;
 use super::pipeline::{self, Cut};
-use super::Shared;
 use crate::error::EmulatorError;
 
 /// Time after which an idle connection is closed.
@@ -77,9 +78,12 @@ impl Manager {
         shared: Arc<Shared>,
         tls: Option<Arc<ServerConfig>>,
     ) -> Result<Self, EmulatorError> {
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| EmulatorError::Listen { address, source })?;
-        let address = listener.local_addr().map_err(|source| EmulatorError::Listen { address, source })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| EmulatorError::Listen { address, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| EmulatorError::Listen { address, source })?;
         let node = Arc::new(Node {
             index,
             shared,
@@ -88,11 +92,19 @@ impl Manager {
             hanging: AtomicBool::new(false),
         });
         let life = Mutex::new(up(&node, listener, tls.clone()));
-        Ok(Manager { address, node, tls, life })
+        Ok(Manager {
+            address,
+            node,
+            tls,
+            life,
+        })
     }
 
     fn swap(&self, life: Life) -> Life {
-        std::mem::replace(&mut *self.life.lock().unwrap_or_else(PoisonError::into_inner), life)
+        std::mem::replace(
+            &mut *self.life.lock().unwrap_or_else(PoisonError::into_inner),
+            life,
+        )
     }
 
     /// Closes the listener and resets every connection. Requests under way are lost.
@@ -110,9 +122,15 @@ impl Manager {
 
     /// Listens again on the same port.
     pub(crate) async fn revive(&self) -> Result<(), EmulatorError> {
-        let fault = |source| EmulatorError::Listen { address: self.address, source };
+        let fault = |source| EmulatorError::Listen {
+            address: self.address,
+            source,
+        };
         let listener = match self.swap(Life::Down(None)) {
-            up @ Life::Up(..) => return Ok(drop(self.swap(up))),
+            up @ Life::Up(..) => {
+                self.swap(up);
+                return Ok(());
+            }
             Life::Down(Some(socket)) => socket.listen(1024).map_err(fault)?,
             Life::Down(None) => TcpListener::bind(self.address).await.map_err(fault)?,
         };
@@ -127,7 +145,10 @@ impl Manager {
 
     /// Whether it listens.
     pub(crate) fn is_up(&self) -> bool {
-        matches!(*self.life.lock().unwrap_or_else(PoisonError::into_inner), Life::Up(..))
+        matches!(
+            *self.life.lock().unwrap_or_else(PoisonError::into_inner),
+            Life::Up(..)
+        )
     }
 }
 
@@ -140,7 +161,12 @@ impl Drop for Manager {
 }
 
 fn hold(address: SocketAddr) -> Option<TcpSocket> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }
+    .ok()?;
     socket.set_reuseaddr(true).ok()?;
     socket.bind(address).ok()?;
     Some(socket)
@@ -152,7 +178,12 @@ fn up(node: &Arc<Node>, listener: TcpListener, tls: Option<Arc<ServerConfig>>) -
     Life::Up(token, task)
 }
 
-async fn accept(node: Arc<Node>, listener: TcpListener, tls: Option<Arc<ServerConfig>>, token: CancellationToken) {
+async fn accept(
+    node: Arc<Node>,
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    token: CancellationToken,
+) {
     let accepting = async {
         loop {
             match listener.accept().await {
@@ -172,32 +203,71 @@ async fn accept(node: Arc<Node>, listener: TcpListener, tls: Option<Arc<ServerCo
 }
 
 async fn connection(node: Arc<Node>, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
-    // Both only fail on a connection that is gone already.
+    // It only fails on a connection that is gone already.
     let _ = stream.set_nodelay(true);
-    let _ = stream.set_zero_linger();
     match tls {
-        None => http(node, None, TokioIo::new(stream)).await,
+        None => http(node, None, stream).await,
         Some(config) => {
-            let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
-            let peer = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else {
+                return;
+            };
+            let peer = stream
+                .get_ref()
+                .1
+                .peer_certificates()
+                .and_then(|chain| chain.first());
             let name = peer.and_then(|certificate| node.shared.identities.name(certificate));
-            http(node, name.map(Into::into), TokioIo::new(stream)).await;
+            http(node, name.map(Into::into), stream).await;
         }
     }
 }
 
-async fn http<I>(node: Arc<Node>, certificate: Option<Arc<str>>, io: I)
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-{
+/// A stream with a socket below.
+trait Socket: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// A connection that is reset when it is dropped, unless it came to its end by itself.
+struct Line<S: Socket> {
+    io: TokioIo<S>,
+    ended: bool,
+}
+
+impl<S: Socket> Drop for Line<S> {
+    fn drop(&mut self) {
+        if !self.ended {
+            // It only fails on a connection that is gone already.
+            let _ = self.io.inner().tcp().set_zero_linger();
+        }
+    }
+}
+
+async fn http<S: Socket>(node: Arc<Node>, certificate: Option<Arc<str>>, stream: S) {
+    let mut line = Line {
+        io: TokioIo::new(stream),
+        ended: false,
+    };
     let service = service_fn(move |request| pipeline::serve(node.clone(), certificate.clone(), request));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .half_close(false)
-        .serve_connection(io, service)
+        .serve_connection(&mut line.io, service)
         .await;
-    if let Err(fault) = served {
-        tracing::debug!(%fault, "a connection ended");
+    match served {
+        Ok(()) => line.ended = true,
+        Err(fault) => tracing::debug!(%fault, "a connection ended"),
     }
 }

@@ -33,7 +33,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Store, log: RequestLog, credentials: Credentials, page_limit: Option<usize>) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Store,
+        log: RequestLog,
+        credentials: Credentials,
+        page_limit: Option<usize>,
+    ) -> Arc<Self> {
         let version = store.version;
         Arc::new(Shared {
             store: Mutex::new(store),
@@ -53,10 +58,16 @@ impl Shared {
 
     /// Sets `_protection` of an object, as when another principal owns it; false if it isn't there.
     pub(crate) fn protect(&self, kind: &str, id: &str, value: &str) -> Result<bool, EmulatorError> {
-        let Some(kind) = Kind::named(kind) else { return Ok(false) };
+        let Some(kind) = Kind::named(kind) else {
+            return Ok(false);
+        };
         self.store().transact("system", |tx| {
-            let Some(object) = tx.view().get(kind, id).cloned() else { return Ok(false) };
-            tx.touch(&object, |body| drop(body.insert("_protection".into(), value.into())));
+            let Some(object) = tx.view().get(kind, id).cloned() else {
+                return Ok(false);
+            };
+            tx.touch(&object, |body| {
+                drop(body.insert("_protection".into(), value.into()))
+            });
             Ok(true)
         })
     }

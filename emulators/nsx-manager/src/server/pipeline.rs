@@ -97,10 +97,26 @@ pub(crate) async fn serve(
 async fn arrive(request: Request<Incoming>) -> Result<Arrived, Cut> {
     let (parts, body) = request.into_parts();
     let (started, time) = (Instant::now(), now_ms());
-    let body = Limited::new(body, BODY).collect().await.map_err(|_| Cut::Broken)?.to_bytes();
-    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or("").to_owned());
+    let body = Limited::new(body, BODY)
+        .collect()
+        .await
+        .map_err(|_| Cut::Broken)?
+        .to_bytes();
+    let (path, query) = (
+        parts.uri.path().to_owned(),
+        parts.uri.query().unwrap_or("").to_owned(),
+    );
     let write = is_write(&parts.method, &path, &query);
-    Ok(Arrived { method: parts.method, path, query, headers: parts.headers, body, started, time, write })
+    Ok(Arrived {
+        method: parts.method,
+        path,
+        query,
+        headers: parts.headers,
+        body,
+        started,
+        time,
+        write,
+    })
 }
 
 /// The effects that come before anything is done.
@@ -138,7 +154,12 @@ fn act(node: &Node, arrived: &Arrived, certificate: Option<&str>, effects: &[Eff
         if let Effect::StatusAfter(status, code) = effect {
             let (kind, body) = Answer::from(injected(*status, *code)).into_bytes();
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            outcome = Outcome { status, kind, body, ..outcome };
+            outcome = Outcome {
+                status,
+                kind,
+                body,
+                ..outcome
+            };
         }
     }
     Some(outcome)
@@ -153,11 +174,24 @@ impl Outcome {
     fn of(answer: Answer, user: &str) -> Self {
         let (status, applied) = (answer.status, answer.status.is_success());
         let (kind, body) = answer.into_bytes();
-        Outcome { status, kind, body, headers: HeaderMap::new(), user: user.to_owned(), applied, held: false }
+        Outcome {
+            status,
+            kind,
+            body,
+            headers: HeaderMap::new(),
+            user: user.to_owned(),
+            applied,
+            held: false,
+        }
     }
 }
 
-fn admitted(node: &Node, arrived: &Arrived, certificate: Option<&str>, effects: &[Effect]) -> Option<Outcome> {
+fn admitted(
+    node: &Node,
+    arrived: &Arrived,
+    certificate: Option<&str>,
+    effects: &[Effect],
+) -> Option<Outcome> {
     if let Some(outcome) = session_call(node, arrived) {
         return Some(outcome);
     }
@@ -181,18 +215,30 @@ fn admitted(node: &Node, arrived: &Arrived, certificate: Option<&str>, effects: 
         let answer = api::answer(&mut store, &call);
         (answer, node.shared.faults.count(arrived.write))
     };
-    Some(Outcome { held, ..Outcome::of(answer, &user) })
+    Some(Outcome {
+        held,
+        ..Outcome::of(answer, &user)
+    })
 }
 
 fn call<'a>(node: &Node, arrived: &'a Arrived, path: &'a str, user: &'a str, effects: &[Effect]) -> Call<'a> {
-    let stale = effects.iter().find_map(|effect| if let Effect::Stale(writes) = effect { Some(*writes) } else { None });
+    let stale = effects.iter().find_map(|effect| {
+        if let Effect::Stale(writes) = effect {
+            Some(*writes)
+        } else {
+            None
+        }
+    });
     Call {
         method: &arrived.method,
         path,
         query: Query::parse(&arrived.query),
         body: &arrived.body,
         user,
-        overwrite: arrived.headers.get("x-allow-overwrite").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true")),
+        overwrite: arrived
+            .headers
+            .get("x-allow-overwrite")
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true")),
         page_limit: node.shared.page_limit,
         stale: stale.unwrap_or_else(|| node.shared.faults.stale()),
     }
@@ -245,7 +291,9 @@ fn respond(arrived: &Arrived, outcome: Outcome) -> Result<Response<Full<Bytes>>,
     *response.status_mut() = outcome.status;
     *response.headers_mut() = outcome.headers;
     if outcome.status != StatusCode::NO_CONTENT {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(outcome.kind));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(outcome.kind));
     }
     insert(response.headers_mut(), DATE.as_str(), &http_date());
     if let Some(id) = arrived.headers.get("x-nsx-requestid") {
@@ -287,7 +335,11 @@ fn entry(node: &Node, arrived: &Arrived) -> Entry {
         method: arrived.method.to_string(),
         path: arrived.path.clone(),
         query: arrived.query.clone(),
-        request: if secret { Bytes::new() } else { arrived.body.clone() },
+        request: if secret {
+            Bytes::new()
+        } else {
+            arrived.body.clone()
+        },
         status: None,
         answer: Bytes::new(),
         took: arrived.started.elapsed(),

@@ -38,8 +38,13 @@ impl Authority {
     pub(crate) fn new() -> Result<Self, EmulatorError> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "NSX emulator authority");
-        Ok(Authority(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "NSX emulator authority");
+        Ok(Authority(CertifiedIssuer::self_signed(
+            params,
+            KeyPair::generate()?,
+        )?))
     }
 
     /// The authority's certificate in PEM.
@@ -50,13 +55,16 @@ impl Authority {
     /// What a manager accepts TLS connections with.
     pub(crate) fn server(&self, client_auth: bool) -> Result<Arc<ServerConfig>, EmulatorError> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
-        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        params
+            .subject_alt_names
+            .push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.0)?;
         let private = PrivateKeyDer::try_from(key.serialize_der());
         let private = private.map_err(|fault| rustls::Error::General(fault.to_owned()))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        let builder =
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
         let builder = if client_auth {
             let mut roots = RootCertStore::empty();
             roots.add(self.0.der().clone())?;
@@ -73,10 +81,15 @@ impl Authority {
     pub(crate) fn client(&self, name: &str) -> Result<(ClientCertificate, Vec<u8>), EmulatorError> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.extended_key_usages.push(rcgen::ExtendedKeyUsagePurpose::ClientAuth);
+        params
+            .extended_key_usages
+            .push(rcgen::ExtendedKeyUsagePurpose::ClientAuth);
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.0)?;
-        let shown = ClientCertificate { certificate: certificate.pem(), key: key.serialize_pem() };
+        let shown = ClientCertificate {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        };
         Ok((shown, certificate.der().to_vec()))
     }
 }

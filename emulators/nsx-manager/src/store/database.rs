@@ -66,7 +66,9 @@ pub(crate) struct Database {
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database").field("reserved", &self.reserved).finish_non_exhaustive()
+        f.debug_struct("Database")
+            .field("reserved", &self.reserved)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,11 +79,20 @@ impl Database {
             State::Memory => ":memory:".to_owned(),
             State::File(path) => path.to_string_lossy().into_owned(),
         };
-        let mut connection = SqliteConnection::establish(&path)
-            .map_err(|source| EmulatorError::Open { path: path.clone().into(), source })?;
+        let mut connection = SqliteConnection::establish(&path).map_err(|source| EmulatorError::Open {
+            path: path.clone().into(),
+            source,
+        })?;
         connection.batch_execute(SCHEMA)?;
-        let reserved = numbers::table.find("uid").select(numbers::value).first(&mut connection).optional()?;
-        Ok(Database { connection, reserved: reserved.unwrap_or(FIRST_NUMBER) })
+        let reserved = numbers::table
+            .find("uid")
+            .select(numbers::value)
+            .first(&mut connection)
+            .optional()?;
+        Ok(Database {
+            connection,
+            reserved: reserved.unwrap_or(FIRST_NUMBER),
+        })
     }
 
     /// The highest number that may have been given before this start.
@@ -113,7 +124,9 @@ impl Database {
 
 fn store(connection: &mut SqliteConnection, change: &Change) -> Result<(), diesel::result::Error> {
     match change {
-        Change::Put(object) => diesel::replace_into(objects::table).values(row(object)).execute(connection)?,
+        Change::Put(object) => diesel::replace_into(objects::table)
+            .values(row(object))
+            .execute(connection)?,
         Change::Remove(kind, id) => {
             diesel::delete(objects::table.find((kind.name(), id.as_ref()))).execute(connection)?
         }
@@ -133,9 +146,19 @@ fn row(object: &Object) -> Row {
 }
 
 fn object(row: Row) -> Result<Object, EmulatorError> {
-    let corrupt = || EmulatorError::Corrupt { kind: row.kind.clone(), id: row.id.clone() };
+    let corrupt = || EmulatorError::Corrupt {
+        kind: row.kind.clone(),
+        id: row.id.clone(),
+    };
     let kind = Kind::named(&row.kind).ok_or_else(corrupt)?;
     let body = serde_json::from_str(&row.body).map_err(|_| corrupt())?;
     let parent = row.parent.as_deref().map(Arc::from);
-    Ok(Object { kind, id: row.id.as_str().into(), parent, seq: row.seq, uid: row.uid, body })
+    Ok(Object {
+        kind,
+        id: row.id.as_str().into(),
+        parent,
+        seq: row.seq,
+        uid: row.uid,
+        body,
+    })
 }

@@ -115,7 +115,13 @@ impl Store {
     /// What differed `writes` writes ago: per object what it was then.
     pub(crate) fn ago(&self, writes: usize) -> FxHashMap<(Kind, Arc<str>), Option<Arc<Object>>> {
         let mut then = FxHashMap::default();
-        for (kind, id, before) in self.history.iter().rev().take(writes).flat_map(|write| write.iter().rev()) {
+        for (kind, id, before) in self
+            .history
+            .iter()
+            .rev()
+            .take(writes)
+            .flat_map(|write| write.iter().rev())
+        {
             then.insert((*kind, id.clone()), before.clone());
         }
         then
@@ -160,7 +166,9 @@ impl Store {
     /// The last state of each object touched.
     fn changes(&self, undo: &[Before]) -> Vec<Change> {
         let mut seen = rustc_hash::FxHashSet::default();
-        let touched = undo.iter().filter(|(kind, id, _)| seen.insert((*kind, id.clone())));
+        let touched = undo
+            .iter()
+            .filter(|(kind, id, _)| seen.insert((*kind, id.clone())));
         touched
             .map(|(kind, id, _)| match self.view.get(*kind, id) {
                 Some(object) => Change::Put(object.clone()),

@@ -46,11 +46,17 @@ impl Object {
 
     /// Scope and tag of each tag.
     pub(crate) fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.items("tags").iter().map(|tag| (string(tag, "scope"), string(tag, "tag")))
+        self.items("tags")
+            .iter()
+            .map(|tag| (string(tag, "scope"), string(tag, "tag")))
     }
 
     pub(crate) fn pos(&self) -> Pos {
-        Pos { kind: self.kind, seq: self.seq, uid: self.uid }
+        Pos {
+            kind: self.kind,
+            seq: self.seq,
+            uid: self.uid,
+        }
     }
 }
 
@@ -83,37 +89,38 @@ pub(crate) enum Term {
 
 /// Fields whose text is the id of another object.
 const REFERENCES: &[&str] = &[
-    "application_profile_id",
     "block_id",
-    "default_certificate_id",
     "edge_cluster_id",
     "ip_pool_id",
     "linked_logical_router_port_id",
     "logical_router_id",
     "logical_switch_id",
     "mac_pool_id",
-    "passive_monitor_id",
-    "persistence_profile_id",
-    "pool_id",
-    "sorry_pool_id",
-    "ssl_profile_id",
     "target_id",
     "transport_zone_id",
     "value",
 ];
 
-/// Fields that are lists of ids.
-const REFERENCE_LISTS: &[&str] = &["active_monitor_ids", "rule_ids", "sni_certificate_ids", "virtual_server_ids"];
-
 /// All terms of an object.
 pub(crate) fn terms(object: &Object) -> Vec<Term> {
     let mut found = Vec::with_capacity(16);
     references(&object.body, &mut |id| found.push(Term::Ref(id.into())));
-    found.extend(object.parent.iter().map(|parent| Term::Parent(parent.as_ref().into())));
+    found.extend(
+        object
+            .parent
+            .iter()
+            .map(|parent| Term::Parent(parent.as_ref().into())),
+    );
     if let Some(attachment) = object.body.get("attachment").and_then(Value::as_object) {
         found.push(Term::Attachment(text(attachment, "id").into()));
-        let parent = attachment.get("context").and_then(|context| context.get("parent_vif_id"));
-        found.extend(parent.and_then(Value::as_str).map(|parent| Term::ParentVif(parent.into())));
+        let parent = attachment
+            .get("context")
+            .and_then(|context| context.get("parent_vif_id"));
+        found.extend(
+            parent
+                .and_then(Value::as_str)
+                .map(|parent| Term::ParentVif(parent.into())),
+        );
     }
     for (scope, tag) in object.tags() {
         found.push(Term::Scope(scope.to_lowercase().into()));
@@ -124,15 +131,15 @@ pub(crate) fn terms(object: &Object) -> Vec<Term> {
 }
 
 /// Calls `each` for every id that the body refers to, at any depth.
-pub(crate) fn references(body: &Body, each: &mut dyn FnMut(&str)) {
+fn references(body: &Body, each: &mut dyn FnMut(&str)) {
     for (name, value) in body {
         match value {
             Value::String(id) if REFERENCES.contains(&name.as_str()) => each(id),
-            Value::Array(ids) if REFERENCE_LISTS.contains(&name.as_str()) => {
-                ids.iter().filter_map(Value::as_str).for_each(&mut *each);
-            }
             Value::Array(values) if name != "tags" => {
-                values.iter().filter_map(Value::as_object).for_each(|inner| references(inner, each));
+                values
+                    .iter()
+                    .filter_map(Value::as_object)
+                    .for_each(|inner| references(inner, each));
             }
             Value::Object(inner) => references(inner, each),
             _ => {}
@@ -147,7 +154,9 @@ pub(crate) fn text<'a>(body: &'a Body, field: &str) -> &'a str {
 
 /// A list field, empty when absent.
 pub(crate) fn items<'a>(body: &'a Body, field: &str) -> &'a [Value] {
-    body.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    body.get(field)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// A text field of a JSON value, empty when absent.

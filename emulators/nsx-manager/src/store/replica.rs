@@ -28,7 +28,10 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) fn new(lag: Duration) -> Self {
-        Replica { lag, ..Replica::default() }
+        Replica {
+            lag,
+            ..Replica::default()
+        }
     }
 
     /// Sets the lag of later changes. Waiting changes come no later than the new lag from now, so that an
@@ -55,7 +58,8 @@ impl Replica {
         }
         self.view.get_or_insert_with(|| source.clone());
         for change in changes {
-            self.waiting.insert((due(now, self.lag), self.next), change.clone());
+            self.waiting
+                .insert((due(now, self.lag), self.next), change.clone());
             self.next += 1;
         }
     }
@@ -63,7 +67,9 @@ impl Replica {
     /// Lets every waiting change through at once.
     pub(crate) fn flush(&mut self) {
         if let Some(view) = &mut self.view {
-            std::mem::take(&mut self.waiting).into_values().for_each(|change| apply(view, change));
+            std::mem::take(&mut self.waiting)
+                .into_values()
+                .for_each(|change| apply(view, change));
         }
     }
 

@@ -24,7 +24,13 @@ pub(crate) struct Tx<'a> {
 
 impl<'a> Tx<'a> {
     pub(super) fn new(view: &'a mut View, version: Version, user: &'a str, next_uid: i64) -> Self {
-        Tx { view, undo: Vec::new(), next_uid, version, user }
+        Tx {
+            view,
+            undo: Vec::new(),
+            next_uid,
+            version,
+            user,
+        }
     }
 
     pub(super) fn finish(self) -> (Vec<Before>, i64) {
@@ -44,12 +50,18 @@ impl<'a> Tx<'a> {
 
     /// The object, or the error that says it isn't there.
     pub(crate) fn get(&self, kind: Kind, id: &str) -> Result<Arc<Object>> {
-        self.view.get(kind, id).cloned().ok_or_else(|| ApiError::not_found(kind.name(), id))
+        self.view
+            .get(kind, id)
+            .cloned()
+            .ok_or_else(|| ApiError::not_found(kind.name(), id))
     }
 
     /// The object that a body names, or the error that says it isn't there.
     pub(crate) fn referent(&self, kind: Kind, id: &str) -> Result<Arc<Object>> {
-        self.view.get(kind, id).cloned().ok_or_else(|| ApiError::no_referent(kind.name(), id))
+        self.view
+            .get(kind, id)
+            .cloned()
+            .ok_or_else(|| ApiError::no_referent(kind.name(), id))
     }
 
     /// Whether an object of this kind refers to the id.
@@ -84,19 +96,48 @@ impl<'a> Tx<'a> {
         let mut body = new.body;
         stamp_new(&mut body, &id, self.user);
         let seq = new.seq.unwrap_or(uid);
-        self.put(Object { kind: new.kind, id, parent: new.parent, seq, uid, body })
+        self.put(Object {
+            kind: new.kind,
+            id,
+            parent: new.parent,
+            seq,
+            uid,
+            body,
+        })
+    }
+
+    /// Stores an object that others report, which has none of the common fields.
+    pub(crate) fn report(&mut self, kind: Kind, id: &str, body: Body) {
+        let uid = self.number();
+        self.put(Object {
+            kind,
+            id: id.into(),
+            parent: None,
+            seq: uid,
+            uid,
+            body,
+        });
     }
 
     /// Stores a changed body: raises the revision.
     pub(crate) fn update(&mut self, old: &Object, body: Body) -> Arc<Object> {
         let mut object = Object { body, ..old.clone() };
-        for field in ["id", "_create_time", "_create_user", "_system_owned", "_protection"] {
+        for field in [
+            "id",
+            "_create_time",
+            "_create_user",
+            "_system_owned",
+            "_protection",
+        ] {
             copy(&old.body, &mut object.body, field);
         }
         object.body.insert("_revision".into(), json!(old.revision() + 1));
         object.body.insert("_last_modified_time".into(), json!(now_ms()));
         object.body.insert("_last_modified_user".into(), json!(self.user));
-        object.body.entry("display_name").or_insert_with(|| json!(old.id.as_ref()));
+        object
+            .body
+            .entry("display_name")
+            .or_insert_with(|| json!(old.id.as_ref()));
         self.put(object)
     }
 
@@ -126,7 +167,13 @@ pub(crate) struct New {
 impl New {
     /// With a server-made UUID, at the end of its list.
     pub(crate) fn of(kind: Kind, body: Body) -> Self {
-        New { kind, body, id: None, parent: None, seq: None }
+        New {
+            kind,
+            body,
+            id: None,
+            parent: None,
+            seq: None,
+        }
     }
 
     pub(crate) fn id(mut self, id: impl Into<String>) -> Self {
@@ -156,7 +203,8 @@ fn stamp_new(body: &mut Body, id: &str, user: &str) {
         body.insert(field.into(), json!(user));
     }
     body.entry("_system_owned").or_insert(Value::Bool(false));
-    body.entry("_protection").or_insert_with(|| json!("NOT_PROTECTED"));
+    body.entry("_protection")
+        .or_insert_with(|| json!("NOT_PROTECTED"));
     body.insert("_revision".into(), json!(0));
 }
 

@@ -34,7 +34,10 @@ impl View {
         for term in terms(&object) {
             self.index.entry(term).or_default().insert(pos);
         }
-        self.ids.entry(object.kind).or_default().insert(object.id.clone(), pos);
+        self.ids
+            .entry(object.kind)
+            .or_default()
+            .insert(object.id.clone(), pos);
         self.rows.insert(pos, object);
         old
     }
@@ -60,7 +63,11 @@ impl View {
     }
 
     /// The objects of a kind in list order, after `after`.
-    pub(crate) fn list(&self, kind: Kind, after: Option<Pos>) -> impl DoubleEndedIterator<Item = &Arc<Object>> {
+    pub(crate) fn list(
+        &self,
+        kind: Kind,
+        after: Option<Pos>,
+    ) -> impl DoubleEndedIterator<Item = &Arc<Object>> {
         self.rows.range(bounds(kind, after)).map(|(_, object)| object)
     }
 
@@ -85,7 +92,11 @@ impl View {
 
     /// The objects of every kind that have the term.
     pub(crate) fn with_any(&self, term: &Term) -> impl Iterator<Item = &Arc<Object>> {
-        self.index.get(term).into_iter().flatten().filter_map(|pos| self.rows.get(pos))
+        self.index
+            .get(term)
+            .into_iter()
+            .flatten()
+            .filter_map(|pos| self.rows.get(pos))
     }
 
     /// Number of objects of any kind that have the term.
@@ -113,7 +124,18 @@ impl View {
 }
 
 fn bounds(kind: Kind, after: Option<Pos>) -> (Bound<Pos>, Bound<Pos>) {
-    let first = Pos { kind, seq: i64::MIN, uid: i64::MIN };
-    let last = Pos { kind, seq: i64::MAX, uid: i64::MAX };
-    (after.map_or(Bound::Included(first), Bound::Excluded), Bound::Included(last))
+    let first = Pos {
+        kind,
+        seq: i64::MIN,
+        uid: i64::MIN,
+    };
+    let last = Pos {
+        kind,
+        seq: i64::MAX,
+        uid: i64::MAX,
+    };
+    (
+        after.map_or(Bound::Included(first), Bound::Excluded),
+        Bound::Included(last),
+    )
 }

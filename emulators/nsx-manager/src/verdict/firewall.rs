@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{Action, Decision, Known, Protocol, Reason, members};
+use crate::kinds::Kind;
 use crate::kinds::formats;
 use crate::kinds::seed::{EXCLUDE_LIST, FIREWALL_STATUS};
-use crate::kinds::Kind;
 use crate::store::{Object, View, string};
 
 /// A packet with both its ends.
@@ -19,9 +19,14 @@ pub(super) struct Packet<'a> {
 /// The first rule that fits the packet at the port, in one direction.
 pub(super) fn decide(view: &View, port: &Object, direction: &str, packet: &Packet<'_>) -> Decision {
     if unfiltered(view, port) {
-        return Decision { action: Action::Allow, reason: Reason::NotFiltered };
+        return Decision {
+            action: Action::Allow,
+            reason: Reason::NotFiltered,
+        };
     }
-    let sections = view.list(Kind::FirewallSection, None).filter(|one| one.text("section_type") == "LAYER3");
+    let sections = view
+        .list(Kind::FirewallSection, None)
+        .filter(|one| one.text("section_type") == "LAYER3");
     for section in sections {
         let scope = section.items("applied_tos");
         if !scope.is_empty() && !applies(view, scope, port) {
@@ -37,7 +42,10 @@ pub(super) fn decide(view: &View, port: &Object, direction: &str, packet: &Packe
             return decision(section, rule);
         }
     }
-    Decision { action: Action::Allow, reason: Reason::NotFiltered }
+    Decision {
+        action: Action::Allow,
+        reason: Reason::NotFiltered,
+    }
 }
 
 fn decision(section: &Object, rule: &Object) -> Decision {
@@ -60,7 +68,8 @@ fn unfiltered(view: &View, port: &Object) -> bool {
         .get(Kind::FirewallStatus, FIREWALL_STATUS)
         .is_some_and(|status| status.text("global_status") == "DISABLED");
     let excluded = view.get(Kind::ExcludeList, EXCLUDE_LIST);
-    off || excluded.is_some_and(|list| !list.items("members").is_empty() && applies(view, list.items("members"), port))
+    off || excluded
+        .is_some_and(|list| !list.items("members").is_empty() && applies(view, list.items("members"), port))
 }
 
 /// Whether one of the references is the port, its switch, or a group that it belongs to.
@@ -88,7 +97,11 @@ fn fits(view: &View, rule: &Object, direction: &str, packet: &Packet<'_>) -> boo
 }
 
 fn fits_family(family: &str, packet: &Packet<'_>) -> bool {
-    let four = packet.from.address.or(packet.to.address).is_none_or(|address| address.is_ipv4());
+    let four = packet
+        .from
+        .address
+        .or(packet.to.address)
+        .is_none_or(|address| address.is_ipv4());
     match family {
         "IPV4" => four,
         "IPV6" => !four,
@@ -107,13 +120,19 @@ fn fits_end(view: &View, rule: &Object, field: &str, end: &Known) -> bool {
 
 fn is_end(view: &View, reference: &Value, end: &Known) -> bool {
     let id = string(reference, "target_id");
-    if end.port.as_ref().is_some_and(|port| is_port(view, reference, port)) {
+    if end
+        .port
+        .as_ref()
+        .is_some_and(|port| is_port(view, reference, port))
+    {
         return true;
     }
     let Some(address) = end.address else { return false };
     match string(reference, "target_type") {
         "IPv4Address" | "IPv6Address" => members::covers(id, address),
-        "IPSet" => view.get(Kind::IPSet, id).is_some_and(|set| members::set_has(set, address)),
+        "IPSet" => view
+            .get(Kind::IPSet, id)
+            .is_some_and(|set| members::set_has(set, address)),
         "NSGroup" => members::has_address(view, id, address),
         _ => false,
     }
@@ -136,7 +155,9 @@ fn is_service(view: &View, service: &Value, protocol: Protocol) -> bool {
             inner.any(|member| is_service(view, member, protocol))
         }
         _ => {
-            let stored = view.get(Kind::NSService, id).and_then(|stored| stored.body.get("nsservice_element"));
+            let stored = view
+                .get(Kind::NSService, id)
+                .and_then(|stored| stored.body.get("nsservice_element"));
             stored.is_some_and(|element| is_element(element, protocol))
         }
     }
@@ -158,14 +179,24 @@ fn is_element(element: &Value, protocol: Protocol) -> bool {
 
 /// No ports stand for all of them.
 fn has_port(element: &Value, port: u16) -> bool {
-    let ports = element.get("destination_ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let holds = |text: &Value| text.as_str().and_then(formats::ports).is_some_and(|range| range.contains(&port));
+    let ports = element
+        .get("destination_ports")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    let holds = |text: &Value| {
+        text.as_str()
+            .and_then(formats::ports)
+            .is_some_and(|range| range.contains(&port))
+    };
     ports.is_empty() || ports.iter().any(holds)
 }
 
 /// An absent field stands for any value.
 fn same(element: &Value, field: &str, value: u8) -> bool {
-    element.get(field).and_then(Value::as_u64).is_none_or(|wanted| wanted == u64::from(value))
+    element
+        .get(field)
+        .and_then(Value::as_u64)
+        .is_none_or(|wanted| wanted == u64::from(value))
 }
 
 fn number(protocol: Protocol) -> u8 {
@@ -188,12 +219,17 @@ mod tests {
     use super::*;
 
     fn end(address: IpAddr) -> Known {
-        Known { address: Some(address), port: None, inside: false }
+        Known {
+            address: Some(address),
+            port: None,
+            inside: false,
+        }
     }
 
     #[test]
     fn a_service_without_ports_stands_for_all_of_its_protocol() {
-        let tcp = json!({ "resource_type": "L4PortSetNSService", "l4_protocol": "TCP", "destination_ports": [] });
+        let tcp =
+            json!({ "resource_type": "L4PortSetNSService", "l4_protocol": "TCP", "destination_ports": [] });
         assert!(is_element(&tcp, Protocol::Tcp(1)));
         assert!(!is_element(&tcp, Protocol::Udp(1)));
         let some = json!({ "resource_type": "L4PortSetNSService", "l4_protocol": "UDP", "destination_ports": ["53", "80-90"] });
@@ -207,7 +243,15 @@ mod tests {
     #[test]
     fn a_family_is_that_of_the_addresses() {
         let (from, to) = (end("10.0.0.1".parse().unwrap()), end("10.0.0.2".parse().unwrap()));
-        let packet = Packet { from: &from, to: &to, protocol: Protocol::Tcp(1) };
-        assert!(fits_family("IPV4", &packet) && fits_family("IPV4_IPV6", &packet) && !fits_family("IPV6", &packet));
+        let packet = Packet {
+            from: &from,
+            to: &to,
+            protocol: Protocol::Tcp(1),
+        };
+        assert!(
+            fits_family("IPV4", &packet)
+                && fits_family("IPV4_IPV6", &packet)
+                && !fits_family("IPV6", &packet)
+        );
     }
 }

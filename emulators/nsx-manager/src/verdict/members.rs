@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::kinds::Kind;
 use crate::kinds::formats;
 use crate::kinds::groups::{member_ids, property};
-use crate::kinds::{Kind, };
 use crate::store::{Object, Term, View, string};
 
 /// Whether the port is a member of the group.
@@ -23,28 +23,35 @@ pub(crate) fn has_address(view: &View, group: &str, address: IpAddr) -> bool {
 
 /// Whether the IP set holds the address.
 pub(crate) fn set_has(set: &Object, address: IpAddr) -> bool {
-    set.items("ip_addresses").iter().any(|text| covers(text.as_str().unwrap_or(""), address))
+    set.items("ip_addresses")
+        .iter()
+        .any(|text| covers(text.as_str().unwrap_or(""), address))
 }
 
 /// Whether an address, a network or a range holds the address.
 pub(crate) fn covers(text: &str, address: IpAddr) -> bool {
-    formats::addresses(text).is_some_and(|range| {
-        range.start().is_ipv4() == address.is_ipv4() && range.contains(&address)
-    })
+    formats::addresses(text)
+        .is_some_and(|range| range.start().is_ipv4() == address.is_ipv4() && range.contains(&address))
 }
 
 /// The effective ports of a group, in list order.
 pub(crate) fn ports(view: &View, group: &str) -> Vec<Arc<Object>> {
     let family = family(view, group);
     let candidates = view.list(Kind::LogicalPort, None);
-    candidates.filter(|port| family.iter().any(|group| port_in(view, group, port))).cloned().collect()
+    candidates
+        .filter(|port| family.iter().any(|group| port_in(view, group, port)))
+        .cloned()
+        .collect()
 }
 
 /// The effective switches of a group, in list order.
 pub(crate) fn switches(view: &View, group: &str) -> Vec<Arc<Object>> {
     let family = family(view, group);
     let candidates = view.list(Kind::LogicalSwitch, None);
-    candidates.filter(|switch| family.iter().any(|group| matches(group, "LogicalSwitch", switch))).cloned().collect()
+    candidates
+        .filter(|switch| family.iter().any(|group| matches(group, "LogicalSwitch", switch)))
+        .cloned()
+        .collect()
 }
 
 /// The addresses that a group stands for: its IP sets, and the bindings of its ports.
@@ -55,7 +62,12 @@ pub(crate) fn addresses(view: &View, group: &str) -> BTreeSet<String> {
         all.extend(set.items("ip_addresses").iter().filter_map(text));
     }
     for port in ports(view, group) {
-        all.extend(port.items("address_bindings").iter().filter_map(|binding| binding.get("ip_address")).filter_map(text));
+        all.extend(
+            port.items("address_bindings")
+                .iter()
+                .filter_map(|binding| binding.get("ip_address"))
+                .filter_map(text),
+        );
     }
     all
 }
@@ -78,10 +90,21 @@ fn family(view: &View, group: &str) -> Vec<Arc<Object>> {
 fn sets(view: &View, group: &str) -> Vec<Arc<Object>> {
     let mut found = Vec::new();
     for group in family(view, group) {
-        found.extend(member_ids(&group, "IPSet").filter_map(|id| view.get(Kind::IPSet, id)).cloned());
-        let by_tag = group.items("membership_criteria").iter().any(|criterion| target(criterion) == "IPSet");
+        found.extend(
+            member_ids(&group, "IPSet")
+                .filter_map(|id| view.get(Kind::IPSet, id))
+                .cloned(),
+        );
+        let by_tag = group
+            .items("membership_criteria")
+            .iter()
+            .any(|criterion| target(criterion) == "IPSet");
         if by_tag {
-            found.extend(view.list(Kind::IPSet, None).filter(|set| matches(&group, "IPSet", set)).cloned());
+            found.extend(
+                view.list(Kind::IPSet, None)
+                    .filter(|set| matches(&group, "IPSet", set))
+                    .cloned(),
+            );
         }
     }
     found
@@ -99,11 +122,20 @@ fn port_in(view: &View, group: &Object, port: &Object) -> bool {
 /// Whether the object, of the type named, is a member by id or by a criterion; nesting apart.
 fn matches(group: &Object, of: &str, object: &Object) -> bool {
     member_ids(group, of).any(|id| id == object.id.as_ref())
-        || group.items("membership_criteria").iter().any(|criterion| target(criterion) == of && meets(criterion, object))
+        || group
+            .items("membership_criteria")
+            .iter()
+            .any(|criterion| target(criterion) == of && meets(criterion, object))
 }
 
 fn target(criterion: &Value) -> &str {
-    string(criterion.get("expressions").and_then(|inner| inner.get(0)).unwrap_or(criterion), "target_type")
+    string(
+        criterion
+            .get("expressions")
+            .and_then(|inner| inner.get(0))
+            .unwrap_or(criterion),
+        "target_type",
+    )
 }
 
 fn meets(criterion: &Value, object: &Object) -> bool {
@@ -122,7 +154,10 @@ fn meets(criterion: &Value, object: &Object) -> bool {
 
 /// An absent scope or tag stands for any.
 fn tagged(criterion: &Value, object: &Object) -> bool {
-    let (scope, tag) = (criterion.get("scope").and_then(Value::as_str), criterion.get("tag").and_then(Value::as_str));
+    let (scope, tag) = (
+        criterion.get("scope").and_then(Value::as_str),
+        criterion.get("tag").and_then(Value::as_str),
+    );
     let op = string(criterion, "tag_op");
     object.tags().any(|(known_scope, known_tag)| {
         scope.is_none_or(|scope| scope == known_scope) && tag.is_none_or(|tag| compares(op, known_tag, tag))
@@ -141,6 +176,8 @@ fn compares(op: &str, value: &str, wanted: &str) -> bool {
 
 /// The port with this attachment id or this id.
 pub(crate) fn find_port<'a>(view: &'a View, name: &str) -> Option<&'a Arc<Object>> {
-    let attached = view.with(Kind::LogicalPort, &Term::Attachment(name.into()), None).next();
+    let attached = view
+        .with(Kind::LogicalPort, &Term::Attachment(name.into()), None)
+        .next();
     attached.or_else(|| view.get(Kind::LogicalPort, name))
 }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::emulator::Emulator;
-use crate::kinds::switching::vif;
 use crate::kinds::Kind;
+use crate::kinds::switching::vif;
 use crate::store::{Object, Term, View, string};
 
 /// One end of a flow.
@@ -147,32 +147,60 @@ struct Known {
 
 fn know(view: &View, end: &End) -> Known {
     let (name, asked) = match end {
-        End::Outside(address) => return Known { address: Some(*address), port: None, inside: false },
+        End::Outside(address) => {
+            return Known {
+                address: Some(*address),
+                port: None,
+                inside: false,
+            };
+        }
         End::Port(name) => (name, None),
         End::PortAs(name, address) => (name, Some(*address)),
     };
     let port = members::find_port(view, name).cloned();
     let address = asked.or_else(|| port.as_ref().and_then(|port| bound(port)));
-    Known { address, port, inside: true }
+    Known {
+        address,
+        port,
+        inside: true,
+    }
 }
 
 /// The first single address that the port is bound to.
 fn bound(port: &Object) -> Option<IpAddr> {
-    port.items("address_bindings").iter().find_map(|binding| string(binding, "ip_address").parse().ok())
+    port.items("address_bindings")
+        .iter()
+        .find_map(|binding| string(binding, "ip_address").parse().ok())
 }
 
 fn verdict(view: &View, flow: &Flow) -> Verdict {
     let (from, to) = (know(view, &flow.from), know(view, &flow.to));
-    let packet = firewall::Packet { from: &from, to: &to, protocol: flow.protocol };
+    let packet = firewall::Packet {
+        from: &from,
+        to: &to,
+        protocol: flow.protocol,
+    };
     let source = from.inside.then(|| at_port(view, &from, "OUT", &packet));
     let destination = to.inside.then(|| at_port(view, &to, "IN", &packet));
-    let refused = [&source, &destination].into_iter().flatten().find(|decision| decision.action != Action::Allow);
-    Verdict { action: refused.map_or(Action::Allow, |decision| decision.action), source, destination }
+    let refused = [&source, &destination]
+        .into_iter()
+        .flatten()
+        .find(|decision| decision.action != Action::Allow);
+    Verdict {
+        action: refused.map_or(Action::Allow, |decision| decision.action),
+        source,
+        destination,
+    }
 }
 
 fn at_port(view: &View, end: &Known, direction: &str, packet: &firewall::Packet<'_>) -> Decision {
-    let dropped = |reason| Decision { action: Action::Drop, reason };
-    let Some(port) = &end.port else { return dropped(Reason::NotRealized) };
+    let dropped = |reason| Decision {
+        action: Action::Drop,
+        reason,
+    };
+    let Some(port) = &end.port else {
+        return dropped(Reason::NotRealized);
+    };
     match unusable(view, port, end.address) {
         Some(reason) => dropped(reason),
         None => firewall::decide(view, port, direction, packet),
@@ -193,8 +221,14 @@ fn unusable(view: &View, port: &Object, address: Option<IpAddr>) -> Option<Reaso
             return Some(Reason::DuplicateTag);
         }
     }
-    let Some(address) = address else { return Some(Reason::NoAddress) };
-    if passes_spoof_guard(view, port, address) { None } else { Some(Reason::Spoofed) }
+    let Some(address) = address else {
+        return Some(Reason::NoAddress);
+    };
+    if passes_spoof_guard(view, port, address) {
+        None
+    } else {
+        Some(Reason::Spoofed)
+    }
 }
 
 fn traffic_tag(port: &Object) -> Option<&Value> {
@@ -209,12 +243,17 @@ fn doubled(view: &View, port: &Object, parent: &str) -> bool {
 /// With spoof guard on a port passes its bindings, or those of its switch, and nothing else.
 fn passes_spoof_guard(view: &View, port: &Object, address: IpAddr) -> bool {
     let bound = port.items("switching_profile_ids");
-    let profile = bound.iter().find(|entry| string(entry, "key") == "SpoofGuardSwitchingProfile");
+    let profile = bound
+        .iter()
+        .find(|entry| string(entry, "key") == "SpoofGuardSwitchingProfile");
     let profile = profile.and_then(|entry| view.get(Kind::SwitchingProfile, string(entry, "value")));
     let providers = profile.map_or(&[][..], |profile| profile.items("white_list_providers"));
     let switch = view.get(Kind::LogicalSwitch, port.text("logical_switch_id"));
     let holds = |object: &Object| {
-        object.items("address_bindings").iter().any(|one| members::covers(string(one, "ip_address"), address))
+        object
+            .items("address_bindings")
+            .iter()
+            .any(|one| members::covers(string(one, "ip_address"), address))
     };
     providers.is_empty()
         || providers.iter().any(|provider| match provider.as_str() {

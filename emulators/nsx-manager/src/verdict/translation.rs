@@ -15,9 +15,15 @@ pub(super) fn snat(view: &View, from: &End, to: Option<IpAddr>) -> Option<IpAddr
     let address = known.address?;
     let routers = match &known.port {
         Some(port) => path(view, port),
-        None => view.list(Kind::LogicalRouter, None).filter(|router| router.text("router_type") == "TIER0").cloned().collect(),
+        None => view
+            .list(Kind::LogicalRouter, None)
+            .filter(|router| router.text("router_type") == "TIER0")
+            .cloned()
+            .collect(),
     };
-    let seen = routers.iter().fold(address, |seen, router| at_router(view, router, seen, to));
+    let seen = routers
+        .iter()
+        .fold(address, |seen, router| at_router(view, router, seen, to));
     (seen != address).then_some(seen)
 }
 
@@ -25,7 +31,8 @@ pub(super) fn snat(view: &View, from: &End, to: Option<IpAddr>) -> Option<IpAddr
 fn path(view: &View, port: &Object) -> Vec<Arc<Object>> {
     let on_switch = view.referrers(Kind::LogicalPort, port.text("logical_switch_id"));
     let mut downlinks = on_switch.filter_map(|other| {
-        view.referrers(Kind::LogicalRouterPort, &other.id).find(|downlink| switch_port_of(&downlink.body) == other.id.as_ref())
+        view.referrers(Kind::LogicalRouterPort, &other.id)
+            .find(|downlink| switch_port_of(&downlink.body) == other.id.as_ref())
     });
     let first = downlinks.next().and_then(|downlink| router_of(view, downlink));
     let Some(first) = first else { return Vec::new() };
@@ -37,7 +44,8 @@ fn path(view: &View, port: &Object) -> Vec<Arc<Object>> {
 }
 
 fn router_of(view: &View, port: &Object) -> Option<Arc<Object>> {
-    view.get(Kind::LogicalRouter, port.text("logical_router_id")).cloned()
+    view.get(Kind::LogicalRouter, port.text("logical_router_id"))
+        .cloned()
 }
 
 /// The source after one router: the rule of the lowest priority number that matches decides.
@@ -48,10 +56,17 @@ fn at_router(view: &View, router: &Object, source: IpAddr, to: Option<IpAddr>) -
     };
     let rule = view
         .children(Kind::NatRule, &router.id)
-        .filter(|rule| rule.flag("enabled") && matches!(rule.text("action"), "SNAT" | "NO_SNAT" | "REFLEXIVE"))
+        .filter(|rule| {
+            rule.flag("enabled") && matches!(rule.text("action"), "SNAT" | "NO_SNAT" | "REFLEXIVE")
+        })
         .filter(|rule| holds(rule, "match_source_network", Some(source)))
         .filter(|rule| holds(rule, "match_destination_network", to))
-        .min_by_key(|rule| rule.body.get("rule_priority").and_then(serde_json::Value::as_i64).unwrap_or(1024));
+        .min_by_key(|rule| {
+            rule.body
+                .get("rule_priority")
+                .and_then(serde_json::Value::as_i64)
+                .unwrap_or(1024)
+        });
     let translated = rule.and_then(|rule| formats::addresses(rule.text("translated_network")));
     translated.map_or(source, |range| *range.start())
 }

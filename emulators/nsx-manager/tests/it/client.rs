@@ -30,16 +30,27 @@ impl Answer {
     }
 
     pub(crate) fn names(&self) -> Vec<&str> {
-        self.results().iter().map(|one| one["display_name"].as_str().unwrap()).collect()
+        self.results()
+            .iter()
+            .map(|one| one["display_name"].as_str().unwrap())
+            .collect()
     }
 }
 
 impl Client {
     pub(crate) fn to(base: &str) -> Self {
-        Client { http: reqwest::Client::new(), base: base.to_owned() }
+        Client {
+            http: reqwest::Client::new(),
+            base: base.to_owned(),
+        }
     }
 
-    pub(crate) fn request(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::RequestBuilder {
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}/api/v1/{path}", self.base));
         let request = request.basic_auth("admin", Some("VMware1!VMware1!"));
         match body {
@@ -52,11 +63,16 @@ impl Client {
         let answer = request.send().await?;
         let status = answer.status().as_u16();
         let text = answer.bytes().await?;
-        Ok(Answer { status, body: serde_json::from_slice(&text).unwrap_or(Value::Null) })
+        Ok(Answer {
+            status,
+            body: serde_json::from_slice(&text).unwrap_or(Value::Null),
+        })
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        self.send(self.request(method, path, body.as_ref())).await.unwrap()
+        self.send(self.request(method, path, body.as_ref()))
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -87,18 +103,31 @@ pub(crate) async fn world() -> World {
 }
 
 pub(crate) async fn world_of(version: Version) -> World {
-    world_with(Options { version, ..Options::default() }).await
+    world_with(Options {
+        version,
+        ..Options::default()
+    })
+    .await
 }
 
 pub(crate) async fn world_with(options: Options) -> World {
     let emulator = Emulator::start(options).await.unwrap();
     let made = emulator.fixture(&Fixture::default()).unwrap();
     let client = Client::to(&emulator.urls()[0]);
-    World { emulator, client, made }
+    World {
+        emulator,
+        client,
+        made,
+    }
 }
 
 pub(crate) fn tags(pairs: &[(&str, &str)]) -> Value {
-    Value::Array(pairs.iter().map(|(scope, tag)| json!({ "scope": scope, "tag": tag })).collect())
+    Value::Array(
+        pairs
+            .iter()
+            .map(|(scope, tag)| json!({ "scope": scope, "tag": tag }))
+            .collect(),
+    )
 }
 
 impl World {
@@ -110,7 +139,10 @@ impl World {
     }
 
     pub(crate) async fn switch(&self, name: &str) -> String {
-        self.client.post("logical-switches", self.switch_body(name)).await.id()
+        self.client
+            .post("logical-switches", self.switch_body(name))
+            .await
+            .id()
     }
 
     /// A container's port below the first cell, with an address and spoof guard.
@@ -128,7 +160,10 @@ impl World {
     }
 
     pub(crate) async fn port(&self, switch: &str, name: &str, number: u8, pairs: &[(&str, &str)]) -> String {
-        self.client.post("logical-ports", self.port_body(switch, name, number, pairs)).await.id()
+        self.client
+            .post("logical-ports", self.port_body(switch, name, number, pairs))
+            .await
+            .id()
     }
 
     pub(crate) async fn router(&self, name: &str) -> String {
@@ -138,7 +173,8 @@ impl World {
 
     /// Ids of the ports at both ends of a link between a tier-1 router and the tier-0 router.
     pub(crate) async fn link(&self, tier1: &str) -> (String, String) {
-        let upper = json!({ "resource_type": "LogicalRouterLinkPortOnTIER0", "logical_router_id": self.made.tier0 });
+        let upper =
+            json!({ "resource_type": "LogicalRouterLinkPortOnTIER0", "logical_router_id": self.made.tier0 });
         let upper = self.client.post("logical-router-ports", upper).await.id();
         let lower = json!({
             "resource_type": "LogicalRouterLinkPortOnTIER1", "logical_router_id": tier1,
@@ -166,6 +202,12 @@ impl World {
                 json!({ "resource_type": "NSGroupTagExpression", "target_type": "LogicalPort", "scope": scope, "tag": tag })
             })
             .collect();
-        self.client.post("ns-groups", json!({ "display_name": name, "membership_criteria": criteria })).await.id()
+        self.client
+            .post(
+                "ns-groups",
+                json!({ "display_name": name, "membership_criteria": criteria }),
+            )
+            .await
+            .id()
     }
 }

@@ -34,21 +34,38 @@ pub(super) fn dispatch(store: &mut Store, call: &Call<'_>, rest: &[&str]) -> Res
     }
 }
 
+/// Common fields that a rule, which is embedded in its section, has not.
+const HIDDEN: &[&str] = &[
+    "_create_time",
+    "_create_user",
+    "_last_modified_time",
+    "_last_modified_user",
+    "_protection",
+    "_system_owned",
+    "tags",
+];
+
 /// A rule as clients see it: at its section's revision.
 fn shown_rule(view: &View, rule: &Object) -> Value {
-    let section = rule.parent.as_deref().and_then(|section| view.get(Kind::FirewallSection, section));
+    let section = rule
+        .parent
+        .as_deref()
+        .and_then(|section| view.get(Kind::FirewallSection, section));
     let mut body = rule.body.clone();
-    body.insert("_revision".into(), json!(section.map_or(0, |section| section.revision())));
-    for hidden in ["_system_owned", "_protection", "tags"] {
-        body.remove(hidden);
-    }
+    body.insert(
+        "_revision".into(),
+        json!(section.map_or(0, |section| section.revision())),
+    );
+    HIDDEN.iter().for_each(|field| drop(body.remove(*field)));
     Value::Object(body)
 }
 
 /// A section with its rules, in order.
 fn shown_with_rules(view: &View, section: &Object) -> Value {
     let mut body = section.body.clone();
-    let rules = view.children(Kind::FirewallRule, &section.id).map(|rule| shown_rule(view, rule));
+    let rules = view
+        .children(Kind::FirewallRule, &section.id)
+        .map(|rule| shown_rule(view, rule));
     body.insert("rules".into(), Value::Array(rules.collect()));
     Value::Object(body)
 }
@@ -78,7 +95,11 @@ fn raise(tx: &mut Tx<'_>, section: &str) -> Result<Arc<Object>> {
 /// Refuses a change of a section that somebody else locked.
 fn not_locked(tx: &Tx<'_>, section: &Object) -> Result<()> {
     if section.flag("locked") && section.text("lock_modified_by") != tx.user {
-        let message = format!("The section {} is locked by {}.", section.id, section.text("lock_modified_by"));
+        let message = format!(
+            "The section {} is locked by {}.",
+            section.id,
+            section.text("lock_modified_by")
+        );
         return Err(ApiError::new(http::StatusCode::LOCKED, super::error::CLASH, message).module(MODULE));
     }
     Ok(())

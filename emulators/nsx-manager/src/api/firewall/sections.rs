@@ -12,6 +12,7 @@ use crate::api::list::{self, Listing};
 use crate::api::{Answer, ApiError, Call, Payload, Result, crud};
 use crate::kinds::firewall::{MODULE, Place, not_default, place};
 use crate::kinds::{self, Kind};
+use crate::options::Version;
 use crate::store::{Body, Object, Store, Tx, items, text};
 
 pub(super) fn collection(store: &mut Store, call: &Call<'_>) -> Result<Answer> {
@@ -19,14 +20,25 @@ pub(super) fn collection(store: &mut Store, call: &Call<'_>) -> Result<Answer> {
         ("GET", _) => match kinds::spec(Kind::FirewallSection) {
             Some(spec) => {
                 let filter = spec.rules.filter(&call.query)?;
-                list::filtered(store, call, Kind::FirewallSection, Listing::read(call, spec.page)?, &filter)
+                list::filtered(
+                    store,
+                    call,
+                    Kind::FirewallSection,
+                    Listing::read(call, spec.page)?,
+                    &filter,
+                )
             }
             None => call.unknown(),
         },
-        ("POST", "") => store.transact::<_, ApiError>(call.user, |tx| create(tx, call)).map(Answer::created),
+        ("POST", "") => store
+            .transact::<_, ApiError>(call.user, |tx| create(tx, call))
+            .map(Answer::created),
         ("POST", "create_with_rules") => {
             let shown = store.transact::<_, ApiError>(call.user, |tx| create_with_rules(tx, call))?;
-            Ok(Answer { status: StatusCode::CREATED, payload: Payload::Json(shown) })
+            Ok(Answer {
+                status: StatusCode::CREATED,
+                payload: Payload::Json(shown),
+            })
         }
         _ => call.not_allowed(),
     }
@@ -35,20 +47,24 @@ pub(super) fn collection(store: &mut Store, call: &Call<'_>) -> Result<Answer> {
 pub(super) fn member(store: &mut Store, call: &Call<'_>, id: &str) -> Result<Answer> {
     match (call.method.as_str(), call.action()) {
         ("GET", _) => crate::api::read(store, Kind::FirewallSection, id),
-        ("PUT", _) => store.transact::<_, ApiError>(call.user, |tx| update(tx, call, id)).map(Answer::object),
+        ("PUT", _) => store
+            .transact::<_, ApiError>(call.user, |tx| update(tx, call, id))
+            .map(Answer::object),
         ("DELETE", _) => store.transact::<_, ApiError>(call.user, |tx| delete(tx, call, id)),
         ("POST", "list_with_rules") => {
             let section = store.view().get(Kind::FirewallSection, id);
             let section = section.ok_or_else(|| ApiError::not_found("FirewallSection", id))?;
             Ok(Answer::json(shown_with_rules(store.view(), section)))
         }
-        ("POST", "revise") => store.transact::<_, ApiError>(call.user, |tx| revise(tx, call, id)).map(Answer::object),
-        ("POST", "update_with_rules" | "revise_with_rules") => {
-            store.transact::<_, ApiError>(call.user, |tx| with_rules(tx, call, id)).map(Answer::json)
-        }
-        ("POST", action @ ("lock" | "unlock")) => {
-            store.transact::<_, ApiError>(call.user, |tx| lock(tx, call, id, action == "lock")).map(Answer::object)
-        }
+        ("POST", "revise") => store
+            .transact::<_, ApiError>(call.user, |tx| revise(tx, call, id))
+            .map(Answer::object),
+        ("POST", "update_with_rules" | "revise_with_rules") => store
+            .transact::<_, ApiError>(call.user, |tx| with_rules(tx, call, id))
+            .map(Answer::json),
+        ("POST", action @ ("lock" | "unlock")) => store
+            .transact::<_, ApiError>(call.user, |tx| lock(tx, call, id, action == "lock"))
+            .map(Answer::object),
         _ => call.not_allowed(),
     }
 }
@@ -58,17 +74,27 @@ pub(super) fn state(store: &mut Store, call: &Call<'_>, id: &str) -> Result<Answ
         return call.not_allowed();
     }
     crate::api::read(store, Kind::FirewallSection, id)?;
-    let revision = store.view().get(Kind::FirewallSection, id).map_or(0, |section| section.revision());
+    let revision = store
+        .view()
+        .get(Kind::FirewallSection, id)
+        .map_or(0, |section| section.revision());
     let realized = store.realized().get(Kind::FirewallSection, id);
     let done = realized.is_some_and(|section| section.revision() == revision);
     let state = if done { "success" } else { "in_progress" };
-    Ok(Answer::json(json!({ "state": state, "revision_desired": revision, "details": [] })))
+    let mut shown = json!({ "state": state, "revision_desired": revision, "details": [] });
+    if store.version >= Version::V2_5 {
+        shown["pending_change_list"] = json!([]);
+    }
+    Ok(Answer::json(shown))
 }
 
 /// The sections of a layer, in order.
 fn siblings(tx: &Tx<'_>, layer: &str, without: &str) -> Vec<Arc<Object>> {
     let sections = tx.view().list(Kind::FirewallSection, None);
-    sections.filter(|one| one.text("section_type") == layer && one.id.as_ref() != without).cloned().collect()
+    sections
+        .filter(|one| one.text("section_type") == layer && one.id.as_ref() != without)
+        .cloned()
+        .collect()
 }
 
 fn create(tx: &mut Tx<'_>, call: &Call<'_>) -> Result<Arc<Object>> {
@@ -85,7 +111,9 @@ fn create_with_rules(tx: &mut Tx<'_>, call: &Call<'_>) -> Result<Value> {
         super::rules::create(tx, &section, rule, place_nth(at))?;
     }
     let count = tx.view().children(Kind::FirewallRule, &section.id).count();
-    let section = tx.touch(&section, |body| drop(body.insert("rule_count".into(), json!(count))));
+    let section = tx.touch(&section, |body| {
+        drop(body.insert("rule_count".into(), json!(count)))
+    });
     Ok(shown_with_rules(tx.view(), &section))
 }
 
@@ -97,9 +125,14 @@ fn rules_of(body: &Body) -> Result<Vec<Body>> {
     let missing = || ApiError::invalid("rules is required.").module(MODULE);
     let rules = body.get("rules").and_then(Value::as_array).ok_or_else(missing)?;
     if rules.len() > super::RULES {
-        return Err(ApiError::invalid(format!("rules holds at most {} elements.", super::RULES)).module(MODULE));
+        return Err(
+            ApiError::invalid(format!("rules holds at most {} elements.", super::RULES)).module(MODULE),
+        );
     }
-    rules.iter().map(|rule| rule.as_object().cloned().ok_or_else(missing)).collect()
+    rules
+        .iter()
+        .map(|rule| rule.as_object().cloned().ok_or_else(missing))
+        .collect()
 }
 
 /// The section, if the caller may change it and has seen its present state.
@@ -124,7 +157,9 @@ fn revise(tx: &mut Tx<'_>, call: &Call<'_>, id: &str) -> Result<Arc<Object>> {
 }
 
 fn move_to(tx: &mut Tx<'_>, call: &Call<'_>, id: &str) -> Result<()> {
-    let Some(wanted) = Place::read(&call.query)? else { return Ok(()) };
+    let Some(wanted) = Place::read(&call.query)? else {
+        return Ok(());
+    };
     let section = tx.get(Kind::FirewallSection, id)?;
     not_default(&section, "moved")?;
     let siblings = siblings(tx, section.text("section_type"), id);
@@ -139,7 +174,11 @@ fn with_rules(tx: &mut Tx<'_>, call: &Call<'_>, id: &str) -> Result<Value> {
     let rules = rules_of(&body)?;
     let section = changeable(tx, call, id, &body)?;
     let stay: BTreeSet<String> = rules.iter().map(|rule| text(rule, "id").to_owned()).collect();
-    for rule in tx.children(Kind::FirewallRule, id).iter().filter(|rule| !stay.contains(rule.id.as_ref())) {
+    for rule in tx
+        .children(Kind::FirewallRule, id)
+        .iter()
+        .filter(|rule| !stay.contains(rule.id.as_ref()))
+    {
         not_default(rule, "deleted")?;
         tx.remove(Kind::FirewallRule, &rule.id);
     }
@@ -148,7 +187,9 @@ fn with_rules(tx: &mut Tx<'_>, call: &Call<'_>, id: &str) -> Result<Value> {
     }
     let section = crud::change(tx, &section, body)?;
     let count = tx.view().children(Kind::FirewallRule, id).count();
-    tx.touch(&section, |body| drop(body.insert("rule_count".into(), json!(count))));
+    tx.touch(&section, |body| {
+        drop(body.insert("rule_count".into(), json!(count)))
+    });
     move_to(tx, call, id)?;
     let section = tx.get(Kind::FirewallSection, id)?;
     Ok(shown_with_rules(tx.view(), &section))
@@ -186,7 +227,9 @@ fn delete(tx: &mut Tx<'_>, call: &Call<'_>, id: &str) -> Result<Answer> {
     if !rules.is_empty() && !call.query.flag("cascade") {
         return Err(ApiError::in_use(id, "it holds rules").module(MODULE));
     }
-    rules.iter().for_each(|rule| tx.remove(Kind::FirewallRule, &rule.id));
+    rules
+        .iter()
+        .for_each(|rule| tx.remove(Kind::FirewallRule, &rule.id));
     tx.remove(Kind::FirewallSection, id);
     Ok(Answer::empty())
 }

@@ -1,5 +1,0 @@
-//! Load balancer objects, as far as references between them go.
-
-use super::{Spec};
-
-pub(super) const SPECS: &[Spec] = &[];

@@ -1,0 +1,163 @@
+//! Cloud Foundry's clients, from the configuration.
+
+use ncp_core::adapter::AdapterError;
+use ncp_core::code::Code;
+use ncp_pcf::adapter::{LockOptions, PcfAdapter, PcfOptions};
+use ncp_pcf::bbs::BbsOptions;
+use ncp_pcf::bbs::sync::SyncOptions;
+use ncp_pcf::capi::{CapiOptions, WatchOptions};
+use ncp_pcf::http::PeerOptions;
+use ncp_pcf::locket::{LeaseTimings, LocketOptions};
+use ncp_pcf::policy_server::PolicyWatchOptions;
+use ncp_pcf::tls::{Pem, TlsMaterial, TlsOptions};
+use ncp_pcf::uaa::ClientCredentials;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LockClock, Mode, Pace};
+use crate::config::{Config, Endpoint, Locket, MutualEndpoint, MutualTls, Trust, WebUrl};
+use crate::driver::Clock;
+
+/// The name and port of the BBS on every foundation (diego-release, job `bbs`).
+const BBS_NAME: &str = "bbs.service.cf.internal";
+const BBS_PORT: u16 = 8889;
+
+/// The adapter; `owner` names this process to the lock.
+pub(super) fn adapter(
+    config: &Config,
+    pace: &Pace,
+    owner: &str,
+    clock: Clock,
+    mode: Mode,
+) -> Result<PcfAdapter, AdapterError> {
+    let foundation = &config.foundation;
+    let seed = ncp_core::digest::of(owner).0;
+    let client = ClientCredentials {
+        id: foundation.client_id.clone(),
+        secret: foundation.client_secret.clone(),
+    };
+    let mut capi = CapiOptions::new(endpoint(&foundation.capi)?, client);
+    capi.uaa = Some(endpoint(&foundation.uaa)?);
+    capi.internal = foundation.capi_internal.as_ref().map(mutual).transpose()?;
+    let interval = pace.capi.unwrap_or_else(|| config.cf.capi_poll_interval.get());
+    let capi_watch = WatchOptions {
+        interval,
+        seed,
+        ..WatchOptions::default()
+    };
+    let interval = pace
+        .policies
+        .unwrap_or_else(|| config.cf.policy_poll_interval.get());
+    let policy_watch = PolicyWatchOptions {
+        interval,
+        seed,
+        ..PolicyWatchOptions::default()
+    };
+    let options = PcfOptions {
+        bbs: BbsOptions::new(mutual(&foundation.bbs)?),
+        sync: SyncOptions {
+            resync: pace.resync,
+            seed,
+            ..SyncOptions::default()
+        },
+        capi,
+        capi_watch,
+        policy_server: mutual(&foundation.policy_server)?,
+        policy_watch,
+        // Whoever only looks takes no lock, and looks at everything.
+        lock: if mode == Mode::Write {
+            lock(config, owner)?
+        } else {
+            None
+        },
+        eager_orgs: config.cf.eager_orgs,
+    };
+    PcfAdapter::new(options, Arc::new(LockClock(clock)))
+}
+
+fn endpoint(endpoint: &Endpoint) -> Result<PeerOptions, AdapterError> {
+    let mut peer = PeerOptions::new(endpoint.url.url().clone());
+    if endpoint.url.is_tls() {
+        let ca = match &endpoint.trust {
+            Trust::File(path) => vec![Pem::File(path.clone())],
+            Trust::System | Trust::Anyone => Vec::new(),
+        };
+        peer.tls = Some(load(&TlsOptions {
+            ca,
+            ..TlsOptions::default()
+        })?);
+    }
+    Ok(peer)
+}
+
+fn mutual(endpoint: &MutualEndpoint) -> Result<PeerOptions, AdapterError> {
+    let [first, others @ ..] = endpoint.urls.as_slice() else {
+        let message = "an endpoint without an address".to_owned();
+        return Err(AdapterError {
+            code: Code::InvalidConfiguration,
+            message,
+        });
+    };
+    let mut url = first.url().clone();
+    let mut addresses = Vec::new();
+    if !others.is_empty() {
+        addresses = endpoint.urls.iter().map(address).collect();
+        // Several addresses are instances of one server, whose certificate bears its name.
+        if !matches!(url.host(), Some(url::Host::Domain(_))) {
+            let named = url.set_host(Some(BBS_NAME));
+            debug_assert!(named.is_ok(), "a web URL takes a host name");
+        }
+    }
+    let mut peer = PeerOptions::new(url);
+    peer.addresses = addresses;
+    peer.tls = endpoint.tls.as_ref().map(identity).transpose()?;
+    Ok(peer)
+}
+
+fn address(url: &WebUrl) -> String {
+    let url = url.url();
+    let port = url.port_or_known_default().unwrap_or(BBS_PORT);
+    format!("{}:{port}", url.host_str().unwrap_or_default())
+}
+
+fn identity(tls: &MutualTls) -> Result<TlsMaterial, AdapterError> {
+    load(&TlsOptions {
+        ca: vec![Pem::File(tls.ca.clone())],
+        identity: Some((
+            Pem::File(tls.identity.cert.clone()),
+            Pem::File(tls.identity.key.clone()),
+        )),
+        insecure: false,
+    })
+}
+
+fn load(options: &TlsOptions) -> Result<TlsMaterial, AdapterError> {
+    TlsMaterial::load(options).map_err(|e| AdapterError {
+        code: Code::CertificateNotFound,
+        message: ncp_pcf::status::chain(&e),
+    })
+}
+
+fn lock(config: &Config, owner: &str) -> Result<Option<LockOptions>, AdapterError> {
+    if !config.ha.enable {
+        return Ok(None);
+    }
+    let Locket { addresses, tls, key } = &config.foundation.locket;
+    let server_name = addresses.first().map(|a| a.host.clone()).unwrap_or_default();
+    let ttl = config.ha.master_timeout.get();
+    Ok(Some(LockOptions {
+        locket: LocketOptions {
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+            server_name,
+            tls: tls.as_ref().map(identity).transpose()?,
+        },
+        timings: LeaseTimings {
+            ttl,
+            period: config.ha.heartbeat_period.get(),
+            timeout: config.ha.update_timeout.get(),
+            margin: (ttl / 10).max(Duration::from_millis(500)),
+        },
+        key: key.clone(),
+        owner: owner.to_owned(),
+    }))
+}
