@@ -10,24 +10,25 @@ use ncp_core::intent::{EgressAddress, EgressOwner};
 use ncp_core::topology::{Object, Pool};
 use ncp_nsxt::manager::Part;
 use ncp_nsxt::transport::Deadline;
-use nsx_manager_emulator::{Effect, Fixture, Matcher, Options as Emulated};
+use nsx_manager_emulator::{Effect, ExternalPool, Fixture, Matcher, Options as Emulated};
 use serde_json::json;
 
 use super::world::{Key, World};
 use super::writes::egress;
 
-/// A pool with these owner tags; the fixture adds `ncp/cluster`.
-fn pool(name: &str, last: u8, tags: &[(&str, &str)]) -> (String, String, String, Vec<(String, String)>) {
-    let tags = tags
-        .iter()
-        .map(|(s, t)| ((*s).to_owned(), (*t).to_owned()))
-        .collect();
-    (name.into(), "192.0.2.10".into(), format!("192.0.2.{last}"), tags)
-}
-
+/// A world whose one pool ends at this address and has these tags; the fixture adds `ncp/cluster`.
 async fn world(last: u8, tags: &[(&str, &str)]) -> World {
+    let pool = ExternalPool {
+        name: "snat-pool".into(),
+        first: "192.0.2.10".into(),
+        last: format!("192.0.2.{last}"),
+        tags: tags
+            .iter()
+            .map(|(scope, tag)| ((*scope).to_owned(), (*tag).to_owned()))
+            .collect(),
+    };
     let fixture = Fixture {
-        pools: vec![pool("snat-pool", last, tags)],
+        pools: vec![pool],
         ..Fixture::default()
     };
     World::with(fixture, Emulated::default()).await
