@@ -130,8 +130,8 @@ impl<D: Dialect> Engine<D> {
                 ..
             }) => [key, &ObjectKey::SubnetNat(p.clone(), 0)]
                 .iter()
-                .any(|key| !self.planner.stands_nowhere(key)),
-            _ => !self.planner.stands_nowhere(key),
+                .any(|key| self.planner.may_stand(key)),
+            _ => self.planner.may_stand(key),
         }
     }
 

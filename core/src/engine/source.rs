@@ -54,7 +54,7 @@ pub(super) fn retirement_needs(kind: Kind) -> &'static [ScopeKind] {
 
 /// The project whose name and egress an object depends on. While its record has not been heard, they
 /// are guessed: a container never waits for it, and what stands is not changed on a guess.
-fn named_by_project(key: &ObjectKey) -> Option<&ProjectId> {
+pub(super) fn named_by_project(key: &ObjectKey) -> Option<&ProjectId> {
     match key {
         ObjectKey::Router(p)
         | ObjectKey::Subnet(p, _)

@@ -243,6 +243,12 @@ impl<D: Dialect> Planner<D> {
         self.rows.of(object).next().is_some()
     }
 
+    /// Whether a row of the object stands, as far as known.
+    pub(crate) fn may_stand(&self, object: &ObjectKey) -> bool {
+        let mut rows = self.rows.of(object).filter_map(|id| self.rows.get(id));
+        rows.any(|row| matches!(row.sight, Sight::Present(..) | Sight::Uncertain))
+    }
+
     /// Whether no row of the object stands, may stand, or is being made.
     pub(crate) fn stands_nowhere(&self, object: &ObjectKey) -> bool {
         self.rows
