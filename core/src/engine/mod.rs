@@ -41,7 +41,7 @@ use crate::time::Time;
 use crate::topology::ObjectKey;
 
 pub use brake::BrakeStatus;
-pub use report::{Plan, PlanStep, PlanVerb, Status};
+pub use report::{KindStatus, Plan, PlanStep, PlanVerb, Status};
 
 use brake::Brake;
 

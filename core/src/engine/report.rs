@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::brake::BrakeStatus;
@@ -71,6 +72,8 @@ pub struct Status {
     pub in_flight: usize,
     /// Objects that stand, by kind.
     pub objects: BTreeMap<Kind, usize>,
+    /// Objects that are wanted, by kind, and how far they are.
+    pub kinds: BTreeMap<Kind, KindStatus>,
     /// Each source's scopes.
     pub scopes: Vec<ScopeStatus>,
     /// What the brake holds back.
@@ -79,6 +82,27 @@ pub struct Status {
     pub departing: usize,
     /// The last failure of the far end as a whole, while it lasts.
     pub far_end: Option<Failure>,
+}
+
+/// How far the wanted objects of one kind are. Each is counted once, in whatever number of rows it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KindStatus {
+    /// Wanted.
+    pub desired: usize,
+    /// A row of it stands at least.
+    pub present: usize,
+    /// A row of it is missing, and has not failed.
+    pub waiting: usize,
+    /// Refused, or a row of it failed and is tried again.
+    pub failed: usize,
+}
+
+/// What the rows of one wanted object come to.
+#[derive(Default)]
+struct ObjectStatus {
+    present: bool,
+    missing: bool,
+    failed: bool,
 }
 
 /// The order of kinds when making; removing goes the other way. Tiers follow from section keys.
@@ -110,33 +134,50 @@ impl<D: Dialect> Engine<D> {
 
     /// How the engine is doing.
     pub fn status(&self) -> Status {
-        let mut objects: BTreeMap<Kind, usize> = BTreeMap::new();
-        let mut last = None;
-        let mut standing: Vec<&ObjectKey> = self
-            .planner
-            .each_row()
-            .filter(|(_, want, sight)| want.is_some() && matches!(sight, Sight::Present(..)))
-            .map(|(key, _, _)| &key.object)
-            .collect();
-        standing.sort_unstable();
-        for key in standing {
-            if last != Some(key) {
-                *objects.entry(key.kind()).or_default() += 1;
-            }
-            last = Some(key);
-        }
+        let kinds = self.kinds();
+        let standing = kinds.iter().filter(|(_, k)| k.present > 0);
         Status {
             observed: self.planner.inventory_complete(),
             converged: self.settled(),
             decided: self.dirty.is_empty() && self.reads.is_empty() && !self.planner.has_reads(),
             unsettled: self.planner.counts().unsettled,
             in_flight: self.planner.in_flight(),
-            objects,
+            objects: standing.map(|(kind, k)| (*kind, k.present)).collect(),
+            kinds,
             scopes: self.index.scope_status(),
             brake: self.brake.status().cloned(),
             departing: self.index.departing(),
             far_end: self.far_end.last.clone(),
         }
+    }
+
+    fn kinds(&self) -> BTreeMap<Kind, KindStatus> {
+        let mut objects: FxHashMap<&ObjectKey, ObjectStatus> = FxHashMap::default();
+        for (key, want, sight) in self.planner.each_row() {
+            if want.is_some() {
+                let object = objects.entry(&key.object).or_default();
+                let stands = matches!(sight, Sight::Present(..));
+                object.present |= stands;
+                object.missing |= !stands;
+            }
+        }
+        for (key, _) in self.planner.failures() {
+            if let Some(object) = objects.get_mut(&key.object) {
+                object.failed = true;
+            }
+        }
+        for key in self.refused.keys() {
+            objects.entry(key).or_default().failed = true;
+        }
+        let mut kinds: BTreeMap<Kind, KindStatus> = BTreeMap::new();
+        for (key, object) in objects {
+            let kind = kinds.entry(key.kind()).or_default();
+            kind.desired += 1;
+            kind.present += usize::from(object.present);
+            kind.failed += usize::from(object.failed);
+            kind.waiting += usize::from(object.missing && !object.failed);
+        }
+        kinds
     }
 
     /// The operator confirms what the brakes hold back.
