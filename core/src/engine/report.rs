@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::brake::BrakeStatus;
@@ -13,6 +14,7 @@ use crate::digest::Digest;
 use crate::id::Name;
 use crate::index::ScopeStatus;
 use crate::intent::{EgressOwner, Origin};
+use crate::planner::Sight;
 use crate::topology::{Kind, ObjectKey, SectionKey};
 
 /// How the engine is doing.
@@ -30,6 +32,8 @@ pub struct Status {
     pub in_flight: usize,
     /// Objects that stand, by kind.
     pub objects: BTreeMap<Kind, usize>,
+    /// Objects that are wanted, by kind, and how far they are.
+    pub kinds: BTreeMap<Kind, KindStatus>,
     /// Each source's scopes.
     pub scopes: Vec<ScopeStatus>,
     /// What the brake holds back.
@@ -40,25 +44,74 @@ pub struct Status {
     pub far_end: Option<Failure>,
 }
 
+/// How far the wanted objects of one kind are. Each is counted once, in whatever number of rows it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KindStatus {
+    /// Wanted.
+    pub desired: usize,
+    /// A row of it stands at least.
+    pub present: usize,
+    /// A row of it is missing, and has not failed.
+    pub waiting: usize,
+    /// Refused, or a row of it failed and is tried again.
+    pub failed: usize,
+}
+
+/// What the rows of one wanted object come to.
+#[derive(Default)]
+struct ObjectStatus {
+    present: bool,
+    missing: bool,
+    failed: bool,
+}
+
 impl<D: Dialect> Engine<D> {
     /// How the engine is doing.
     pub fn status(&self) -> Status {
-        let mut objects: BTreeMap<Kind, usize> = BTreeMap::new();
-        for key in self.planner.standing_objects() {
-            *objects.entry(key.kind()).or_default() += 1;
-        }
+        let kinds = self.kinds();
+        let standing = kinds.iter().filter(|(_, k)| k.present > 0);
         Status {
             observed: self.planner.inventory_complete(),
             converged: self.settled(),
             decided: self.dirty.is_empty() && self.reads.is_empty() && !self.planner.has_reads(),
             unsettled: self.planner.counts().unsettled,
             in_flight: self.planner.in_flight(),
-            objects,
+            objects: standing.map(|(kind, k)| (*kind, k.present)).collect(),
+            kinds,
             scopes: self.index.scope_status(),
             brake: self.brake.status().cloned(),
             departing: self.index.departing(),
             far_end: self.far_end.last.clone(),
         }
+    }
+
+    fn kinds(&self) -> BTreeMap<Kind, KindStatus> {
+        let mut objects: FxHashMap<&ObjectKey, ObjectStatus> = FxHashMap::default();
+        for (key, want, sight) in self.planner.each_row() {
+            if want.is_some() {
+                let object = objects.entry(&key.object).or_default();
+                let stands = matches!(sight, Sight::Present(..));
+                object.present |= stands;
+                object.missing |= !stands;
+            }
+        }
+        for (key, _) in self.planner.failures() {
+            if let Some(object) = objects.get_mut(&key.object) {
+                object.failed = true;
+            }
+        }
+        for key in self.refused.keys() {
+            objects.entry(key).or_default().failed = true;
+        }
+        let mut kinds: BTreeMap<Kind, KindStatus> = BTreeMap::new();
+        for (key, object) in objects {
+            let kind = kinds.entry(key.kind()).or_default();
+            kind.desired += 1;
+            kind.present += usize::from(object.present);
+            kind.failed += usize::from(object.failed);
+            kind.waiting += usize::from(object.missing && !object.failed);
+        }
+        kinds
     }
 
     /// The operator confirms what the brakes hold back.
