@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod caps;
 mod documents;
 mod facts;
 mod far;
