@@ -157,7 +157,9 @@ impl Rig {
         .await
         .expect("the managers start");
         let cells = foundation.world().cells.into_iter().map(|cell| cell.id);
-        let prepared = managers.fixture(&fixture(cells.collect())).expect("the fixture fits");
+        let prepared = managers
+            .fixture(&fixture(cells.collect()))
+            .expect("the fixture fits");
         let folder = Folder::new();
         let config = write(&folder, &setup, &managers, &foundation);
         Rig {
@@ -210,7 +212,9 @@ impl Rig {
         let mut routes: BTreeMap<String, u64> = BTreeMap::new();
         let entries = self.managers.log().entries(number);
         for entry in entries.iter().filter(|entry| entry.write) {
-            *routes.entry(route(&entry.method, &entry.path, &entry.query)).or_default() += 1;
+            *routes
+                .entry(route(&entry.method, &entry.path, &entry.query))
+                .or_default() += 1;
         }
         Written(routes)
     }
@@ -262,7 +266,8 @@ fn fixture(cells: Vec<String>) -> Fixture {
         ..Fixture::default()
     };
     let mut own = ExternalPool::of(OWN_POOL, "203.0.113");
-    own.tags.push(("ncp/owner".to_owned(), format!("cluster:{CLUSTER}")));
+    own.tags
+        .push(("ncp/owner".to_owned(), format!("cluster:{CLUSTER}")));
     fixture.pools.push(own);
     fixture
 }
@@ -311,7 +316,10 @@ fn text(folder: &Folder, setup: &Setup, managers: &Emulator, foundation: &Founda
         ends.locket.trim_start_matches("http://"),
         setup.cf,
     );
-    let own = format!("[ncp]\nadmin_socket = {}\n", folder.path().join("ncp.sock").display());
+    let own = format!(
+        "[ncp]\nadmin_socket = {}\n",
+        folder.path().join("ncp.sock").display()
+    );
     for part in [nsx, cf, own] {
         write!(text, "\n{part}").expect("a string takes all");
     }
