@@ -102,6 +102,8 @@ pub fn pace() -> Pace {
         policies: Some(Duration::from_secs(1)),
         departure: Duration::from_secs(2),
         settle: Duration::from_millis(200),
+        capi_full: Duration::from_secs(10),
+        ..Pace::default()
     }
 }
 

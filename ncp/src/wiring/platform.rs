@@ -38,6 +38,7 @@ pub(super) fn adapter(
     let interval = pace.capi.unwrap_or_else(|| config.cf.capi_poll_interval.get());
     let capi_watch = WatchOptions {
         interval,
+        full_interval: pace.capi_full,
         seed,
         ..WatchOptions::default()
     };

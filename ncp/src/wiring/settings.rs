@@ -26,6 +26,8 @@ pub(super) fn settings(config: &Config, pace: &Pace) -> Settings {
             apart: pace.departure,
         },
         settle: pace.settle,
+        drift_interval: pace.drift,
+        egress_hold: pace.egress_hold,
         ..Settings::default()
     }
 }
