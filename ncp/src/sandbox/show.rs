@@ -68,8 +68,8 @@ pub(super) fn made(managers: &Emulator, foundation: &Foundation, running: &Runni
     }
     conditions(&report);
     let inventory = managers.inventory().counts();
-    let count = |kind: &&str| Some(format!("{} {kind}", inventory.get(**kind)?));
-    let kinds: Vec<String> = SHOWN.iter().filter_map(|kind| count(&kind)).collect();
+    let count = |kind: &&str| Some(format!("{} {kind}", inventory.get(*kind)?));
+    let kinds: Vec<String> = SHOWN.iter().filter_map(count).collect();
     println!("\nOn the NSX managers, the operator's own objects among them:");
     for line in kinds.chunks(4) {
         println!("  {}", line.join(", "));
@@ -133,7 +133,7 @@ What to try next. Paste into another terminal and watch this one:
   ncp foundation push retail/production shop --instances 2 # a new app
   ncp foundation add-network-policy retail/production/shop retail/production/cart
   ncp foundation unbind-security-group erp-database retail/staging
-  ncp foundation delete-org logistics                      # held back by the brake at first
+  ncp foundation delete-org logistics                      # goes when two listings agree that it has gone
   ncp plan                                                 # what would change now; changes nothing
   ncp check                                                # is the configuration right, does all answer
   curl --unix-socket {sock} http://ncp/status
