@@ -89,7 +89,7 @@ impl Answers {
 
     fn id(&mut self) -> Name {
         self.next_id += 1;
-        Name::new(&format!("00000000-0000-4000-8000-{:012x}", self.next_id))
+        Name::uuid(0x0000_0000_0000_4000_8000_0000_0000_0000 | u128::from(self.next_id))
     }
 
     fn outcome(&mut self, step: Step<Manager>) -> Outcome<Manager> {

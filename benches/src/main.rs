@@ -13,6 +13,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+/// As in the `ncp` program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the engine on generated worlds.
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -79,9 +79,12 @@ impl<D: Dialect> Engine<D> {
             vlan,
             address,
         };
+        let as_chosen = self.choices.port(workload) == Some(&choice);
         self.choices.restore(workload, choice, now, &self.settings);
-        self.dirty.push(key.object.clone());
-        self.touch_placed(workload);
+        if !as_chosen {
+            self.dirty.push(key.object.clone());
+            self.touch_placed(workload);
+        }
     }
 
     /// What hangs on a workload's place besides its port.

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::rows::{Row, RowId};
-use super::{Planner, Sight, Source};
+use super::{Near, Planner, Sight, Source};
 use crate::dialect::{Change, Dialect, Failure, Needs, Ref, RowKey, Seen, Verb};
 use crate::time::Time;
 use crate::topology::ObjectKey;
@@ -33,7 +33,8 @@ pub enum Blocked<P> {
     On(Vec<RowKey<P>>),
     /// Rows that still refer to it; how many.
     Users(u32),
-    /// A point in time: back-off after a failure, or a removal that lets additions take effect.
+    /// A point in time: back-off after a failure, or what takes something from a flow and lets additions
+    /// take effect.
     Until(Time),
     /// A gate.
     Gate(Gate),
@@ -98,8 +99,9 @@ impl<D: Dialect> Planner<D> {
             (_, Sight::Present(..)) if let Some(twin) = twin => {
                 self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)))
             }
-            (Some(_), Sight::Absent) => self.ensure(row, None, source, riding),
-            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), source, riding) {
+            (Some(_), Sight::Absent) => self.ensure(row, None, now, source, riding),
+            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), now, source, riding)
+            {
                 Decision::Step(..) if *epoch < self.epoch => Decision::Read,
                 decision => decision,
             },
@@ -111,6 +113,7 @@ impl<D: Dialect> Planner<D> {
         &self,
         row: &Row<D>,
         seen: Option<&Seen<D>>,
+        now: Time,
         source: &impl Source<D>,
         riding: Option<RowId>,
     ) -> Decision<D> {
@@ -122,16 +125,26 @@ impl<D: Dialect> Planner<D> {
         let Some(value) = source.row(&row.key) else {
             return Decision::Blocked(Blocked::Unsaid);
         };
-        let missing = self.missing(&value, riding);
+        let near = Near {
+            planner: self,
+            refs: &row.want_refs,
+        };
+        let missing = self.missing(&value, &near, riding);
         if !missing.is_empty() {
             return Decision::Blocked(Blocked::On(missing));
         }
         if let Some(seen) = seen
-            && self.dialect.digest(&value, self) == Some(seen.digest)
+            && self.dialect.digest(&value, &near) == Some(seen.digest)
         {
             return Decision::Settled;
         }
-        match self.dialect.ensure(&row.key, &value, seen, self) {
+        if seen.is_some()
+            && Self::bears(row.key.object.kind())
+            && let Some(at) = self.after(self.counts.additions, row, now)
+        {
+            return Decision::Blocked(Blocked::Until(at));
+        }
+        match self.dialect.ensure(&row.key, &value, seen, &near) {
             Change::Op(op) => self.in_lane(row, Decision::Step(Verb::Ensure, op)),
             Change::Refused(failure) => Decision::Blocked(Blocked::Refused(failure)),
             Change::Replace => match seen {
@@ -152,12 +165,12 @@ impl<D: Dialect> Planner<D> {
         absent.map(|r| r.key.clone()).collect()
     }
 
-    fn missing(&self, value: &D::Row, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
+    fn missing(&self, value: &D::Row, near: &Near<'_, D>, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
         let on = riding.and_then(|id| self.rows.get(id)).map(|r| &r.key);
         let refs = self.dialect.refs(value).into_iter();
         // What only the far end can say of a row is not known before it has answered for it.
         let rides = |r: &Ref<D::Part>| Some(&r.key) == on && r.needs == Needs::Handle;
-        refs.filter(|r| !rides(r) && !self.satisfied(&r.key, r.needs))
+        refs.filter(|r| !rides(r) && !near.satisfies(&r.key, r.needs))
             .map(|r| r.key)
             .collect()
     }
@@ -181,8 +194,9 @@ impl<D: Dialect> Planner<D> {
         if epoch < self.epoch {
             return Decision::Read;
         }
+        let others = self.counts.additions + self.counts.changes;
         if Self::is_firewall(kind)
-            && let Some(at) = self.removal_at(row, now)
+            && let Some(at) = self.after(others, row, now)
         {
             return Decision::Blocked(Blocked::Until(at));
         }
@@ -192,11 +206,12 @@ impl<D: Dialect> Planner<D> {
         )
     }
 
-    /// When a firewall removal may go, if not now: after the additions of the same change have taken
-    /// effect, or a bound has passed, so that a flow allowed before and after is allowed between.
-    fn removal_at(&self, row: &Row<D>, now: Time) -> Option<Time> {
-        let bound = row.removal_due.unwrap_or(now) + self.timing.removal_wait;
-        let at = match self.counts.additions {
+    /// When what may take something from a flow may go, if not now: after `others` of the same change
+    /// have taken effect, or a bound has passed. Additions go first, then changes of what stands, then
+    /// removals, so that a flow allowed before and after is allowed between.
+    fn after(&self, others: usize, row: &Row<D>, now: Time) -> Option<Time> {
+        let bound = row.due.unwrap_or(now) + self.timing.removal_wait;
+        let at = match others {
             0 => bound.min(self.last_addition + self.timing.settle),
             _ => bound,
         };

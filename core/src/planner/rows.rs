@@ -1,8 +1,14 @@
-//! The arena of rows.
+//! The arena of rows, and two tables into it: by object, and by the far end's name.
+//!
+//! The tables hold neither keys nor names, which would be a second copy of each, but hashes and places:
+//! whoever looks a row up reads the row anyway.
 
 use std::collections::BTreeSet;
 
-use rustc_hash::FxHashMap;
+use std::hash::{Hash, Hasher};
+
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
 
 use super::Sight;
 use crate::dialect::{Attributes, Dialect, Failure, RowKey};
@@ -17,6 +23,8 @@ pub(super) struct Row<D: Dialect> {
     pub(super) key: RowKey<D::Part>,
     /// The next part of the same object.
     sibling: Option<RowId>,
+    /// Among whose rows it takes its turn; see [`Source::share`](super::Source::share).
+    pub(super) share: Option<u64>,
     pub(super) want: Option<Want>,
     pub(super) sight: Sight<D>,
     pub(super) retry: Option<Box<Retry>>,
@@ -28,8 +36,8 @@ pub(super) struct Row<D: Dialect> {
     pub(super) wanted_by: BTreeSet<RowId>,
     /// How many standing rows refer to this one.
     pub(super) used_by: u32,
-    /// When its removal first was due.
-    pub(super) removal_due: Option<Time>,
+    /// When its change or removal first was due.
+    pub(super) due: Option<Time>,
     /// The last sweep that showed it.
     pub(super) swept: u32,
     /// When it was last written.
@@ -59,6 +67,7 @@ pub(super) struct Known<D: Dialect> {
 pub(super) struct Tally {
     pub(super) unsettled: bool,
     pub(super) addition: bool,
+    pub(super) change: bool,
     pub(super) port: bool,
     pub(super) retiring: bool,
 }
@@ -78,7 +87,34 @@ pub(super) struct Retry {
 pub(super) struct Rows<D: Dialect> {
     slots: Vec<Option<Row<D>>>,
     free: Vec<RowId>,
-    heads: FxHashMap<ObjectKey, RowId>,
+    /// The first row of each object; the others follow by [`Row::sibling`].
+    heads: HashTable<Place>,
+    /// The row that stands under each of the far end's names.
+    names: HashTable<Place>,
+}
+
+/// A row in a table.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Half of the hash: enough to grow the table without reading rows.
+    hash: u32,
+    id: RowId,
+}
+
+impl Place {
+    fn new(key: &impl Hash, id: RowId) -> Place {
+        let mut hasher = FxHasher::default();
+        key.hash(&mut hasher);
+        Place {
+            hash: hasher.finish() as u32,
+            id,
+        }
+    }
+
+    /// The table's own hash takes its ends from all of it.
+    fn spread(&self) -> u64 {
+        u64::from(self.hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 impl<D: Dialect> Default for Rows<D> {
@@ -86,7 +122,8 @@ impl<D: Dialect> Default for Rows<D> {
         Rows {
             slots: Vec::new(),
             free: Vec::new(),
-            heads: FxHashMap::default(),
+            heads: HashTable::new(),
+            names: HashTable::new(),
         }
     }
 }
@@ -118,7 +155,7 @@ impl<D: Dialect> Rows<D> {
 
     /// The rows of an object.
     pub(super) fn of(&self, object: &ObjectKey) -> impl Iterator<Item = RowId> {
-        let mut next = self.heads.get(object).copied();
+        let mut next = self.head(object);
         std::iter::from_fn(move || {
             let id = next?;
             next = self.get(id)?.sibling;
@@ -126,12 +163,63 @@ impl<D: Dialect> Rows<D> {
         })
     }
 
+    fn head(&self, object: &ObjectKey) -> Option<RowId> {
+        let place = Place::new(object, 0);
+        let here =
+            |p: &Place| p.hash == place.hash && self.get(p.id).is_some_and(|r| r.key.object == *object);
+        self.heads.find(place.spread(), here).map(|p| p.id)
+    }
+
+    /// The far end's name for a row that stands.
+    pub(super) fn handle(&self, id: RowId) -> Option<&D::Handle> {
+        match &self.get(id)?.sight {
+            Sight::Present(seen, _) => Some(&seen.handle),
+            _ => None,
+        }
+    }
+
+    /// The row that stands under this name.
+    pub(super) fn named(&self, handle: &D::Handle) -> Option<RowId> {
+        let place = Place::new(handle, 0);
+        let here = |p: &Place| p.hash == place.hash && self.handle(p.id) == Some(handle);
+        self.names.find(place.spread(), here).map(|p| p.id)
+    }
+
+    /// From now on, the row of this name: the caller makes it stand so next.
+    pub(super) fn name(&mut self, handle: &D::Handle, id: RowId) {
+        let place = Place::new(handle, id);
+        match self.named(handle) {
+            Some(other) => self.rename(place, other),
+            None => {
+                self.names.insert_unique(place.spread(), place, Place::spread);
+            }
+        }
+    }
+
+    fn rename(&mut self, place: Place, from: RowId) {
+        let here = |p: &Place| p.hash == place.hash && p.id == from;
+        if let Some(known) = self.names.find_mut(place.spread(), here) {
+            known.id = place.id;
+        }
+    }
+
+    /// The row is about to lose its name.
+    pub(super) fn unname(&mut self, id: RowId) {
+        let Some(handle) = self.handle(id) else { return };
+        let place = Place::new(handle, id);
+        let here = |p: &Place| p.hash == place.hash && p.id == id;
+        if let Ok(entry) = self.names.find_entry(place.spread(), here) {
+            entry.remove();
+        }
+    }
+
     pub(super) fn make(&mut self, key: RowKey<D::Part>, sight: Sight<D>) -> RowId {
-        let sibling = self.heads.get(&key.object).copied();
-        let object = key.object.clone();
+        let sibling = self.head(&key.object);
+        let mut place = Place::new(&key.object, 0);
         let row = Row {
             key,
             sibling,
+            share: None,
             want: None,
             sight,
             retry: None,
@@ -139,7 +227,7 @@ impl<D: Dialect> Rows<D> {
             seen_refs: Box::default(),
             wanted_by: BTreeSet::new(),
             used_by: 0,
-            removal_due: None,
+            due: None,
             swept: 0,
             written: Time(0),
             known: None,
@@ -161,8 +249,22 @@ impl<D: Dialect> Rows<D> {
                 (self.slots.len() - 1) as RowId
             }
         };
-        self.heads.insert(object, id);
+        place.id = id;
+        match sibling {
+            Some(head) => self.behead(place, head),
+            None => {
+                self.heads.insert_unique(place.spread(), place, Place::spread);
+            }
+        }
         id
+    }
+
+    /// The object's rows begin with another one from now on.
+    fn behead(&mut self, place: Place, head: RowId) {
+        let here = |p: &Place| p.hash == place.hash && p.id == head;
+        if let Some(known) = self.heads.find_mut(place.spread(), here) {
+            known.id = place.id;
+        }
     }
 
     pub(super) fn drop_row(&mut self, id: RowId) {
@@ -170,14 +272,18 @@ impl<D: Dialect> Rows<D> {
             return;
         };
         self.free.push(id);
-        let mut at = self.heads.get(&row.key.object).copied();
-        if at == Some(id) {
+        let place = Place::new(&row.key.object, id);
+        let here = |p: &Place| p.hash == place.hash && p.id == id;
+        if let Ok(mut entry) = self.heads.find_entry(place.spread(), here) {
             match row.sibling {
-                Some(next) => self.heads.insert(row.key.object, next),
-                None => self.heads.remove(&row.key.object),
-            };
+                Some(next) => entry.get_mut().id = next,
+                None => {
+                    entry.remove();
+                }
+            }
             return;
         }
+        let mut at = self.head(&row.key.object);
         while let Some(before) = at.and_then(|i| self.get_mut(i)) {
             if before.sibling == Some(id) {
                 before.sibling = row.sibling;

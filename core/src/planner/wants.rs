@@ -1,7 +1,7 @@
 //! What is wanted: taking in the rows of an object, and the references between rows.
 
 use super::rows::{RowId, Want};
-use super::{Planner, Sight, Source};
+use super::{News, Planner, Sight, Source};
 use crate::dialect::{Dialect, RowKey};
 use crate::topology::{Kind, ObjectKey};
 
@@ -9,7 +9,7 @@ impl<D: Dialect> Planner<D> {
     /// These are the rows wanted of this object, and no others.
     pub(crate) fn want(&mut self, object: &ObjectKey, rows: Vec<(D::Part, D::Row)>, source: &impl Source<D>) {
         let standing: Vec<RowId> = self.rows.of(object).collect();
-        for id in standing {
+        for id in standing.iter().copied() {
             let gone = self
                 .rows
                 .get(id)
@@ -19,12 +19,20 @@ impl<D: Dialect> Planner<D> {
             }
         }
         for (part, row) in rows {
-            self.want_row(RowKey::new(object.clone(), part), &row, source);
+            let known = |id: &RowId| {
+                self.rows
+                    .get(*id)
+                    .is_some_and(|r| r.key.part == part && r.key.object == *object)
+            };
+            let id = match standing.iter().copied().find(known) {
+                Some(id) => id,
+                None => self.row_id(RowKey::new(object.clone(), part)),
+            };
+            self.want_row(id, &row, source);
         }
     }
 
-    fn want_row(&mut self, key: RowKey<D::Part>, value: &D::Row, source: &impl Source<D>) {
-        let id = self.row_id(key);
+    fn want_row(&mut self, id: RowId, value: &D::Row, source: &impl Source<D>) {
         let fingerprint = self.dialect.fingerprint(value);
         let Some(row) = self.rows.get_mut(id) else { return };
         if row.want.is_some_and(|w| w.fingerprint == fingerprint) {
@@ -35,7 +43,7 @@ impl<D: Dialect> Planner<D> {
             return;
         }
         row.retry = None;
-        row.removal_due = None;
+        row.share = Some(source.share(&row.key.object));
         self.set_want(id, Some(Want { fingerprint }));
         let refs = self.dialect.refs(value);
         let ids = refs.into_iter().map(|r| self.row_id(r.key)).collect();
@@ -48,7 +56,7 @@ impl<D: Dialect> Planner<D> {
             return;
         }
         self.set_want(id, None);
-        self.set_want_refs(id, Vec::new());
+        self.set_want_refs(id, Box::default());
         if let Some(row) = self.rows.get_mut(id) {
             row.retry = None;
         }
@@ -57,28 +65,37 @@ impl<D: Dialect> Planner<D> {
 
     /// The row of this key, made if there is none.
     pub(super) fn row_id(&mut self, key: RowKey<D::Part>) -> RowId {
-        if let Some(id) = self.rows.find(&key) {
-            return id;
+        match self.rows.find(&key) {
+            Some(id) => id,
+            None => self.make_row(key),
         }
+    }
+
+    fn make_row(&mut self, key: RowKey<D::Part>) -> RowId {
         // What a whole listing did not show is absent; what others make is looked for each time.
         let known = self.inventory.proves_absence() && !self.dialect.looked_for(&key);
         let sight = if known { Sight::Absent } else { Sight::Unread };
         self.rows.make(key, sight)
     }
 
-    fn set_want_refs(&mut self, id: RowId, new: Vec<RowId>) {
+    fn set_want_refs(&mut self, id: RowId, new: Box<[RowId]>) {
         let Some(row) = self.rows.get_mut(id) else { return };
-        let old = std::mem::replace(&mut row.want_refs, new.clone().into());
-        for referent in old {
-            if let Some(r) = self.rows.get_mut(referent) {
+        let old = std::mem::take(&mut row.want_refs);
+        for referent in &old {
+            if let Some(r) = self.rows.get_mut(*referent) {
                 r.wanted_by.remove(&id);
             }
-            self.drop_if_idle(referent);
         }
-        for referent in new {
-            if let Some(r) = self.rows.get_mut(referent) {
+        for referent in &new {
+            if let Some(r) = self.rows.get_mut(*referent) {
                 r.wanted_by.insert(id);
             }
+        }
+        if let Some(row) = self.rows.get_mut(id) {
+            row.want_refs = new;
+        }
+        for referent in old {
+            self.drop_if_idle(referent);
         }
     }
 
@@ -97,26 +114,34 @@ impl<D: Dialect> Planner<D> {
         let (port, stands) = (kind == Kind::Port, matches!(row.sight, Sight::Present(..)));
         let after = super::rows::Tally {
             unsettled: !row.settled,
-            addition: !row.settled && row.want.is_some() && (Self::is_firewall(kind) || (port && stands)),
+            addition: !row.settled && row.want.is_some() && !stands && Self::is_firewall(kind),
+            change: !row.settled && row.want.is_some() && stands && Self::bears(kind),
             port: port && stands,
             retiring: row.want.is_none() && stands,
         };
         row.tally = after;
-        let router = kind == Kind::Router;
         let counts = &mut self.counts;
+        let was = *counts;
         step(&mut counts.unsettled, before.unsettled, after.unsettled);
         step(&mut counts.additions, before.addition, after.addition);
+        step(&mut counts.changes, before.change, after.change);
+        self.additions_over |= was.additions > 0 && counts.additions == 0;
+        self.additions_over |= was.changes > 0 && counts.changes == 0;
         step(&mut counts.ports, before.port, after.port);
         step(
             &mut counts.ports_retiring,
             before.port && before.retiring,
             after.port && after.retiring,
         );
-        step(
-            &mut counts.routers_retiring,
-            router && before.retiring,
-            router && after.retiring,
-        );
+        if kind == Kind::Router && before.retiring != after.retiring {
+            // A router may be several rows.
+            let rows = self.routers_retiring.entry(row.key.object.clone()).or_default();
+            step(rows, before.retiring, after.retiring);
+            if *rows == 0 {
+                self.routers_retiring.remove(&row.key.object);
+            }
+            counts.routers_retiring = self.routers_retiring.len();
+        }
     }
 
     /// Forgets a row that nobody wants, that does not stand and that nothing refers to.
@@ -130,6 +155,10 @@ impl<D: Dialect> Planner<D> {
             && !row.flight
             && !row.reading;
         if idle {
+            if row.key.object.kind() == Kind::Port {
+                // It may never have stood; its place is free all the same.
+                self.news.push_back(News::Gone(row.key.clone()));
+            }
             self.recount(id, |row| row.settled = true);
             self.twins.remove(&id);
             self.rows.drop_row(id);

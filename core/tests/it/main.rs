@@ -5,6 +5,7 @@
 mod documents;
 mod facts;
 mod far;
+mod gaps;
 mod laws;
 mod sim;
 mod toy;
