@@ -13,7 +13,7 @@ use ncp_core::time::Time;
 use ncp_nsxt::manager::Manager;
 
 use crate::answers::{Answers, environment};
-use crate::table::{Table, resident_mb};
+use crate::table::{Table, cpu_seconds, resident_mb};
 use crate::world::{FOUNDATION, World, many_small_groups, scopes};
 
 const NOW: Time = Time(1_000_000);
@@ -38,7 +38,7 @@ pub(crate) fn measure(seed: u64, table: &mut Table) {
 fn cold(world: &World, name: &str, goals: [f64; 2], table: &mut Table) -> (Engine<Manager>, Answers) {
     let events = world.events();
     let before = resident_mb();
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let settings = Settings {
         scopes: scopes().to_vec(),
         departure: Departure {
@@ -59,8 +59,9 @@ fn cold(world: &World, name: &str, goals: [f64; 2], table: &mut Table) -> (Engin
     let mut answers = Answers::new();
     events.into_iter().for_each(|event| engine.feed(event, NOW));
     answers.settle(&mut engine, NOW);
-    let took = start.elapsed().as_secs_f64();
+    let (took, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     table.push(format!("{name}: cold"), took, "s", Some(goals[0]));
+    table.push(format!("{name}: cold, processor time"), cpu, "s", Some(goals[0]));
     table.push(
         format!("{name}: resident"),
         resident_mb() - before,

@@ -58,6 +58,14 @@ impl fmt::Display for Table {
     }
 }
 
+/// Processor time of this thread, in seconds (`/proc/thread-self/schedstat`): beside wall time it shows
+/// what a machine that others use took away.
+pub(crate) fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = stat.split_whitespace().next().and_then(|n| n.parse::<f64>().ok());
+    nanos.unwrap_or(f64::NAN) / 1e9
+}
+
 /// Resident memory of this process, in MB (`/proc/self/status`, VmRSS).
 pub(crate) fn resident_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -70,7 +70,7 @@ pub fn compile(key: &ObjectKey, cx: Context<'_>) -> Compiled {
             Object::Pool(Pool { name: p.clone() })
         }),
         ObjectKey::Port(w) => cx.port(w),
-        ObjectKey::Address(a) => present(cx.address_wanted(a), || Object::Address(a.clone())),
+        ObjectKey::Address(a) => present(cx.address_wanted(a), || Object::Address((**a).clone())),
         ObjectKey::WorkloadNat(w) => cx.workload_nat(w),
         ObjectKey::Group(g) => present(cx.group_wanted(g), || Object::Group(g.clone())),
         ObjectKey::Member(g, w) => {
@@ -486,7 +486,7 @@ pub(crate) fn push_all_keys(cx: Context<'_>, members_are_rows: bool, keys: &mut 
             .egress_addresses()
             .chain(cx.choices.egress_lingering())
             .cloned()
-            .map(ObjectKey::Address),
+            .map(ObjectKey::address),
     );
     keys.extend(derived.pools().cloned().map(ObjectKey::Pool));
     keys.extend(
@@ -531,6 +531,6 @@ pub fn project_keys(
                 .map(|r| ObjectKey::Rule(isolation.clone(), isolation_digest(n, r))),
         );
     }
-    keys.extend(cx.project_address(project).map(ObjectKey::Address));
+    keys.extend(cx.project_address(project).map(ObjectKey::address));
     keys
 }

@@ -160,7 +160,7 @@ impl<D: Dialect> Engine<D> {
 
     fn was_refused(&mut self, key: &ObjectKey, _failure: &Failure) {
         let refused: Vec<EgressAddress> = match key {
-            ObjectKey::Address(address) => vec![address.clone()],
+            ObjectKey::Address(address) => vec![(**address).clone()],
             ObjectKey::Pool(pool) => {
                 let named = |a: &&EgressAddress| a.pool.as_ref() == Some(pool);
                 self.index

@@ -194,7 +194,7 @@ impl<D: Dialect> Engine<D> {
         }
         for address in self.choices.lingered(now) {
             self.dirty.extend(address.pool.clone().map(ObjectKey::Pool));
-            self.dirty.push(ObjectKey::Address(address));
+            self.dirty.push(ObjectKey::address(address));
         }
         let waiting = self.choices.may_be_placed(now).into_iter();
         self.dirty.extend(waiting.map(ObjectKey::Port));

@@ -195,7 +195,7 @@ impl Derived {
         if let WorkloadEgress::Own(address) = &w.egress {
             let users = self.egress.entry(address.clone()).or_default();
             if users.is_empty() {
-                dirty.push(ObjectKey::Address(address.clone()));
+                dirty.push(ObjectKey::address(address.clone()));
             }
             users.insert(w.id.clone());
             if let Some(pool) = &address.pool {
@@ -237,7 +237,7 @@ impl Derived {
         for side in [old, new] {
             // A tenant that no source names has the default.
             let egress = side.map(|p| p.egress.clone()).unwrap_or_default();
-            dirty.extend(project_address(id, &egress).map(ObjectKey::Address));
+            dirty.extend(project_address(id, &egress).map(ObjectKey::address));
         }
     }
 
@@ -258,7 +258,7 @@ impl Derived {
                 users.remove(&w.id);
                 if users.is_empty() {
                     self.egress.remove(address);
-                    dirty.push(ObjectKey::Address(address.clone()));
+                    dirty.push(ObjectKey::address(address.clone()));
                 }
             }
             if let Some(pool) = &address.pool

@@ -85,12 +85,24 @@ pub(super) struct Retry {
 }
 
 pub(super) struct Rows<D: Dialect> {
-    slots: Vec<Option<Row<D>>>,
+    /// Pieces that never move: growing one long list would copy all rows each time.
+    slots: Vec<Vec<Option<Row<D>>>>,
     free: Vec<RowId>,
     /// The first row of each object; the others follow by [`Row::sibling`].
     heads: HashTable<Place>,
     /// The row that stands under each of the far end's names.
     names: HashTable<Place>,
+}
+
+/// How many rows are in one piece of the arena.
+const PIECE: usize = 512;
+
+fn piece(id: RowId) -> usize {
+    id as usize / PIECE
+}
+
+fn within(id: RowId) -> usize {
+    id as usize % PIECE
 }
 
 /// A row in a table.
@@ -130,16 +142,17 @@ impl<D: Dialect> Default for Rows<D> {
 
 impl<D: Dialect> Rows<D> {
     pub(super) fn get(&self, id: RowId) -> Option<&Row<D>> {
-        self.slots.get(id as usize)?.as_ref()
+        self.slots.get(piece(id))?.get(within(id))?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, id: RowId) -> Option<&mut Row<D>> {
-        self.slots.get_mut(id as usize)?.as_mut()
+        self.slot(id)?.as_mut()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (RowId, &Row<D>)> {
         self.slots
             .iter()
+            .flatten()
             .enumerate()
             .filter_map(|(i, r)| r.as_ref().map(|r| (i as RowId, r)))
     }
@@ -239,16 +252,7 @@ impl<D: Dialect> Rows<D> {
             settled: true,
             tally: Tally::default(),
         };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.slots[id as usize] = Some(row);
-                id
-            }
-            None => {
-                self.slots.push(Some(row));
-                (self.slots.len() - 1) as RowId
-            }
-        };
+        let id = self.put(row);
         place.id = id;
         match sibling {
             Some(head) => self.behead(place, head),
@@ -257,6 +261,31 @@ impl<D: Dialect> Rows<D> {
             }
         }
         id
+    }
+
+    fn slot(&mut self, id: RowId) -> Option<&mut Option<Row<D>>> {
+        self.slots.get_mut(piece(id))?.get_mut(within(id))
+    }
+
+    fn put(&mut self, row: Row<D>) -> RowId {
+        if let Some(id) = self.free.pop()
+            && let Some(slot) = self.slot(id)
+        {
+            *slot = Some(row);
+            return id;
+        }
+        let full = |last: &Vec<_>| last.len() == PIECE;
+        if self.slots.last().is_none_or(full) {
+            self.slots.push(Vec::with_capacity(PIECE));
+        }
+        let pieces = self.slots.len();
+        match self.slots.last_mut() {
+            Some(last) => {
+                last.push(Some(row));
+                ((pieces - 1) * PIECE + last.len() - 1) as RowId
+            }
+            None => unreachable!("a piece was just added"),
+        }
     }
 
     /// The object's rows begin with another one from now on.
@@ -268,7 +297,7 @@ impl<D: Dialect> Rows<D> {
     }
 
     pub(super) fn drop_row(&mut self, id: RowId) {
-        let Some(row) = self.slots.get_mut(id as usize).and_then(Option::take) else {
+        let Some(row) = self.slot(id).and_then(Option::take) else {
             return;
         };
         self.free.push(id);
