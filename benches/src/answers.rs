@@ -44,7 +44,7 @@ pub(crate) fn environment() -> Environment {
         bottom_marker: None,
         no_masquerade: Vec::new(),
         subnet_prefix: 24,
-        node_match: NodeMatch::NodeName,
+        node_match: NodeMatch::by_name(),
         limits: Limits::default(),
     }
 }

@@ -2,37 +2,35 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Table {
     figures: Vec<Figure>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Figure {
     what: String,
     value: f64,
-    unit: &'static str,
+    unit: String,
     goal: Option<f64>,
 }
 
 impl Table {
-    pub(crate) fn push(
-        &mut self,
-        what: impl Into<String>,
-        value: f64,
-        unit: &'static str,
-        goal: Option<f64>,
-    ) {
+    pub(crate) fn push(&mut self, what: impl Into<String>, value: f64, unit: &str, goal: Option<f64>) {
         let figure = Figure {
             what: what.into(),
             value,
-            unit,
+            unit: unit.to_owned(),
             goal,
         };
         eprintln!("{figure}");
         self.figures.push(figure);
+    }
+
+    pub(crate) fn append(&mut self, mut other: Table) {
+        self.figures.append(&mut other.figures);
     }
 
     pub(crate) fn json(&self) -> String {

@@ -57,17 +57,27 @@ pub enum Gate {
     Brake(String),
 }
 
-impl<D: Dialect> Planner<D> {
-    /// Every row, with whether it is wanted and what is seen, for a plan.
-    pub(crate) fn rows_by_id(&self) -> impl Iterator<Item = (RowId, (&RowKey<D::Part>, bool, &Sight<D>))> {
-        self.rows
-            .iter()
-            .map(|(id, r)| (id, (&r.key, r.want.is_some(), &r.sight)))
-    }
+/// A row and what to do about it.
+pub(crate) struct Pending<'a, D: Dialect> {
+    pub(crate) key: &'a RowKey<D::Part>,
+    pub(crate) wanted: bool,
+    pub(crate) sight: &'a Sight<D>,
+    pub(crate) decision: Decision<D>,
+}
 
-    /// What to do about this row now.
-    pub(crate) fn decision(&self, id: RowId, now: Time, source: &impl Source<D>) -> Decision<D> {
-        self.decide(id, now, source, None)
+impl<D: Dialect> Planner<D> {
+    /// What to do about each row now, for a plan.
+    pub(crate) fn decisions(
+        &self,
+        now: Time,
+        source: &impl Source<D>,
+    ) -> impl Iterator<Item = Pending<'_, D>> {
+        self.rows.iter().map(move |(id, row)| Pending {
+            key: &row.key,
+            wanted: row.want.is_some(),
+            sight: &row.sight,
+            decision: self.decide(id, now, source, None),
+        })
     }
 
     /// What to do about this row now; `riding` names a row that is being made in the same batch.
@@ -121,6 +131,9 @@ impl<D: Dialect> Planner<D> {
         let absent = self.absent(row, riding);
         if !absent.is_empty() {
             return Decision::Blocked(Blocked::On(absent));
+        }
+        if seen.is_some() && source.unsure(&row.key.object) {
+            return Decision::Blocked(Blocked::Unsaid);
         }
         let Some(value) = source.row(&row.key) else {
             return Decision::Blocked(Blocked::Unsaid);
@@ -184,6 +197,9 @@ impl<D: Dialect> Planner<D> {
         source: &impl Source<D>,
     ) -> Decision<D> {
         let kind = row.key.object.kind();
+        if source.keeps(&row.key.object) {
+            return Decision::Blocked(Blocked::Unsaid);
+        }
         let gate = source.gate(kind);
         if gate != Gate::Open {
             return Decision::Blocked(Blocked::Gate(gate));

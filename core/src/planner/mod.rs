@@ -28,6 +28,7 @@ use crate::digest::Digest;
 use crate::time::Time;
 use crate::topology::{Kind, ObjectKey};
 
+pub(crate) use decide::Pending;
 pub use decide::{Blocked, Decision, Gate};
 pub use queue::Class;
 pub(crate) use rows::RowId;
@@ -67,6 +68,10 @@ pub enum News<P> {
 pub trait Source<D: Dialect> {
     /// The row as it is wanted now; `None` if it can't be said at the moment.
     fn row(&self, key: &RowKey<D::Part>) -> Option<D::Row>;
+    /// Whether what stands of an object stays, since what it is to be can't be said now.
+    fn keeps(&self, key: &ObjectKey) -> bool;
+    /// Whether what an object is to be is but a guess, good enough to make it and not to change it.
+    fn unsure(&self, key: &ObjectKey) -> bool;
     /// Whether rows of this kind may be removed now.
     fn gate(&self, kind: Kind) -> Gate;
     /// A number by which work of one class is shared out fairly: the same for one project.
@@ -222,6 +227,17 @@ impl<D: Dialect> Planner<D> {
     pub(crate) fn wanted_objects(&self) -> impl Iterator<Item = &ObjectKey> {
         let wanted = self.rows.iter().filter(|(_, r)| r.want.is_some());
         wanted.map(|(_, r)| &r.key.object)
+    }
+
+    /// Whether the object has a row, wanted or not.
+    pub(crate) fn has_rows(&self, object: &ObjectKey) -> bool {
+        self.rows.of(object).next().is_some()
+    }
+
+    /// Whether a row of the object stands, as far as known.
+    pub(crate) fn may_stand(&self, object: &ObjectKey) -> bool {
+        let mut rows = self.rows.of(object).filter_map(|id| self.rows.get(id));
+        rows.any(|row| matches!(row.sight, Sight::Present(..) | Sight::Uncertain))
     }
 
     /// Whether no row of the object stands, may stand, or is being made.

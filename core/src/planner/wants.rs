@@ -52,7 +52,12 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn unwant(&mut self, id: RowId, source: &impl Source<D>) {
-        if self.rows.get(id).is_none_or(|r| r.want.is_none()) {
+        let Some(row) = self.rows.get(id) else { return };
+        if row.want.is_none() {
+            // It may have been kept, since it could not be told whether it was wanted.
+            if !row.settled {
+                self.enqueue(id, source);
+            }
             return;
         }
         self.set_want(id, None);
@@ -73,7 +78,8 @@ impl<D: Dialect> Planner<D> {
 
     fn make_row(&mut self, key: RowKey<D::Part>) -> RowId {
         // What a whole listing did not show is absent; what others make is looked for each time.
-        let known = self.inventory.proves_absence() && !self.dialect.looked_for(&key);
+        let list = self.dialect.collection(&key);
+        let known = self.inventory.proves_absence(list) && !self.dialect.looked_for(&key);
         let sight = if known { Sight::Absent } else { Sight::Unread };
         self.rows.make(key, sight)
     }

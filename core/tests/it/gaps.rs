@@ -213,7 +213,7 @@ fn change_without_gap(style: Style, seed: u64, before: &Facts, after: &Facts) {
 }
 
 proptest! {
-    #![proptest_config(cases(24))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn no_change_leaves_a_gap(seed: u64, (before, after) in some_change()) {

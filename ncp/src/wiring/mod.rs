@@ -3,13 +3,16 @@
 //! The only place that names both a platform and a network engine.
 
 mod controller;
-mod network;
-mod platform;
+pub(crate) mod network;
+mod once;
+pub(crate) mod platform;
 mod settings;
 mod status;
 
-pub use controller::{Controller, ControllerError, Mode, Running};
+pub use controller::{Controller, ControllerError, Mode, Preparation, Running};
 pub use network::{Network, NetworkError};
+pub use once::{PlanError, plan};
+pub use status::waiting;
 
 use std::time::Duration;
 
@@ -30,6 +33,12 @@ pub struct Pace {
     pub departure: Duration,
     /// How long after the last firewall addition its realization is taken for granted.
     pub settle: Duration,
+    /// Between complete listings of Cloud Controller, which show what was deleted.
+    pub capi_full: Duration,
+    /// Between looks at one list of the managers in search of drift.
+    pub drift: Duration,
+    /// How long an app's translated address is kept after its last container.
+    pub egress_hold: Duration,
 }
 
 impl Default for Pace {
@@ -40,6 +49,9 @@ impl Default for Pace {
             policies: None,
             departure: Duration::from_secs(60),
             settle: Duration::from_secs(2),
+            capi_full: Duration::from_secs(600),
+            drift: Duration::from_secs(600),
+            egress_hold: Duration::from_secs(600),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What is written reads back the same, and what others or the server add does not disturb.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
 
 use ncp_core::dialect::RowKey;
 use ncp_core::digest::Digest;
@@ -31,7 +30,7 @@ fn env() -> Environment {
         bottom_marker: None,
         no_masquerade: vec![],
         subnet_prefix: 24,
-        node_match: NodeMatch::Fixed(BTreeMap::new()),
+        node_match: NodeMatch::default(),
         limits: Limits::default(),
     }
 }

@@ -1,0 +1,162 @@
+//! A controller in this process: started, waited for, stopped in an orderly way or killed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ncp::config::Config;
+use ncp::driver::{Order, Report};
+use ncp::wiring::{Controller, ControllerError, Mode, Pace, Running};
+use ncp_core::engine::Plan;
+use ncp_pcf::status::SourceStatus;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::wait::{LIMIT, until_some};
+
+/// A controller.
+#[derive(Debug)]
+pub struct Live {
+    running: watch::Receiver<Option<Running>>,
+    stop: CancellationToken,
+    task: Option<JoinHandle<Result<(), ControllerError>>>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl Live {
+    /// Starts one. It may not be ready yet; [`Live::running`] waits for that.
+    pub fn start(config: Config, pace: Pace, mode: Mode) -> Live {
+        let (to, running) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let task = tokio::spawn(async move {
+            // As `ncp run` does: managers that do not answer yet are waited for.
+            let controller = loop {
+                match Controller::new(&config, &pace, mode).await {
+                    Err(ControllerError::Network(e)) if e.is_passing() => tokio::task::yield_now().await,
+                    made => break made?,
+                }
+            };
+            let (handle, life) = controller.start(token);
+            to.send_replace(Some(handle));
+            life.await
+        });
+        Live {
+            running,
+            stop,
+            task: Some(task),
+        }
+    }
+
+    /// Its handles, once it runs.
+    pub async fn running(&self) -> Running {
+        let mut running = self.running.clone();
+        let wait = running.wait_for(Option::is_some);
+        let started = tokio::time::timeout(LIMIT, wait).await;
+        let running = started.expect("the controller starts in time");
+        running.expect("the controller starts").clone().expect("waited for")
+    }
+
+    /// The latest report.
+    pub async fn report(&self) -> Arc<Report> {
+        self.running().await.reports.borrow().clone()
+    }
+
+    /// Waits until a report fits.
+    pub async fn until(&self, what: &str, mut fits: impl FnMut(&Report) -> bool) -> Arc<Report> {
+        let mut reports = self.running().await.reports;
+        let found = tokio::time::timeout(LIMIT, reports.wait_for(|report| fits(report))).await;
+        match found.map(|found| found.map(|report| report.clone())) {
+            Ok(Ok(report)) => return report,
+            Ok(Err(_)) => panic!("the controller ended before: {what}"),
+            Err(_) => {}
+        }
+        let last = reports.borrow().clone();
+        panic!("not within {LIMIT:?}: {what}; last report: {last:#?}")
+    }
+
+    /// The total difference now.
+    pub async fn plan(&self) -> Plan {
+        let (to, plan) = oneshot::channel();
+        let running = self.running().await;
+        running.orders.send(Order::Plan(to)).await.expect("the controller runs");
+        plan.await.expect("the controller answers")
+    }
+
+    /// Waits until every source has been looked at afresh, so that whatever was changed before this call has
+    /// been heard of, and until the network is as wanted and nothing departs any more.
+    pub async fn settle(&self) {
+        self.hear().await;
+        let done = tokio::time::timeout(LIMIT, self.calm()).await;
+        if done.is_err() {
+            let (report, plan) = (self.report().await, self.plan().await);
+            panic!("not as wanted within {LIMIT:?}:\n{plan}\n{report:#?}");
+        }
+    }
+
+    /// Waits until every source has been looked at afresh.
+    pub async fn hear(&self) {
+        let adapter = self.running().await.adapter;
+        let looks = |name: &str| {
+            let sources = adapter.sources();
+            sources.iter().find(|s| s.name == name).map(look)
+        };
+        let ahead = async |name: &str| {
+            // The look under way may have begun before; the one after it hasn't.
+            for _ in 0..2 {
+                let before = looks(name);
+                until_some(name, || (looks(name) != before).then_some(())).await;
+            }
+        };
+        tokio::join!(ahead("bbs"), ahead("capi"), ahead("policy-server"));
+    }
+
+    async fn calm(&self) {
+        let mut reports = self.running().await.reports;
+        loop {
+            let report = reports.borrow_and_update().clone();
+            let status = report.status.as_ref();
+            let departing = status.map_or(1, |status| status.departing);
+            if report.read_all() && report.converged() && departing == 0 && self.plan().await.steps.is_empty()
+            {
+                return;
+            }
+            // A plan may be empty again without a new report.
+            let changed = tokio::time::timeout(Duration::from_millis(20), reports.changed()).await;
+            assert!(!matches!(changed, Ok(Err(_))), "the controller ended");
+        }
+    }
+
+    /// Ends it in an orderly way.
+    pub async fn stop(mut self) -> Result<(), ControllerError> {
+        self.stop.cancel();
+        let task = self.task.take().expect("runs until here");
+        let ended = tokio::time::timeout(LIMIT, task).await;
+        ended.expect("stops in time").expect("no panic")
+    }
+
+    /// Ends it as a crash does: nothing is waited for and nothing given back.
+    pub async fn kill(mut self) {
+        let task = self.task.take().expect("runs until here");
+        task.abort();
+        match task.await {
+            Err(error) if error.is_cancelled() => {}
+            ended => panic!("ended by itself: {ended:?}"),
+        }
+    }
+}
+
+/// What moves with every complete look at a source.
+fn look(source: &SourceStatus) -> (Option<tokio::time::Instant>, u64) {
+    match source.counts.get("cycles") {
+        Some(cycles) => (None, *cycles),
+        None => (source.last_success, 0),
+    }
+}
