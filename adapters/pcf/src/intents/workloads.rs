@@ -3,9 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ncp_core::code::Code;
 use ncp_core::event::Event;
 use ncp_core::id::{NodeId, PoolName, ProjectId, WorkloadId};
-use ncp_core::intent::{EgressAddress, EgressOwner, Fact, FactKey, Node, Workload, WorkloadEgress};
+use ncp_core::intent::{
+    Defect, EgressAddress, EgressOwner, Fact, FactKey, Node, Origin, Workload, WorkloadEgress,
+};
 
 use super::groups::{Life, app_group, global_group, space_group};
 use super::{origin, workload_scope};
@@ -47,36 +50,38 @@ impl Workloads {
 
     fn upsert(&mut self, container: &Container) -> Vec<Event> {
         let scope = Scope::from(container.kind);
-        if let Some(workload) = self.known.get(&container.handle) {
-            let fact = Fact::Workload(workload.clone());
-            return vec![Event::Upsert {
-                scope: workload_scope(scope),
-                fact,
-            }];
-        }
-        match container
-            .facts
-            .as_deref()
-            .filter(|facts| facts.snat != SnatPool::Unknown)
-        {
-            Some(facts) => {
-                let workload = workload(container, facts);
+        let known = self.known.get(&container.handle).cloned();
+        match known.map(Ok).unwrap_or_else(|| place(container)) {
+            Ok(workload) => {
                 self.known.insert(container.handle.clone(), workload.clone());
-                let fact = Fact::Workload(workload);
                 let mut events = vec![Event::Upsert {
                     scope: workload_scope(scope),
-                    fact,
+                    fact: Fact::Workload(workload),
                 }];
-                if self.strangers.remove(&(scope, container.handle.clone())) {
-                    events.push(self.trust(scope));
-                }
+                events.extend(self.no_stranger(scope, &container.handle));
                 events
             }
-            None => {
+            Err(defect) => {
                 self.strangers.insert((scope, container.handle.clone()));
-                vec![self.trust(scope)]
+                let report = Event::Report {
+                    origin: stranger(scope, &container.handle),
+                    defects: vec![defect],
+                };
+                vec![report, self.trust(scope)]
             }
         }
+    }
+
+    /// The container is known now, or gone.
+    fn no_stranger(&mut self, scope: Scope, handle: &Handle) -> Vec<Event> {
+        if !self.strangers.remove(&(scope, handle.clone())) {
+            return Vec::new();
+        }
+        let report = Event::Report {
+            origin: stranger(scope, handle),
+            defects: Vec::new(),
+        };
+        vec![report, self.trust(scope)]
     }
 
     fn remove(&mut self, scope: Scope, handle: &Handle) -> Vec<Event> {
@@ -86,9 +91,7 @@ impl Workloads {
             scope: workload_scope(scope),
             key: FactKey::Workload(id),
         }];
-        if self.strangers.remove(&(scope, handle.clone())) {
-            events.push(self.trust(scope));
-        }
+        events.extend(self.no_stranger(scope, handle));
         events
     }
 
@@ -127,6 +130,36 @@ fn node(cell: &Cell) -> Event {
         scope: workload_scope(Scope::Cells),
         fact: Fact::Node(node),
     }
+}
+
+/// The workload that a container not seen before is, or why nobody can say.
+fn place(container: &Container) -> Result<Workload, Defect> {
+    let defect = |code, message: &str| Defect {
+        code,
+        message: message.into(),
+    };
+    match container.facts.as_deref() {
+        None => Err(defect(
+            Code::PcfUnexpectedEventInstance,
+            "its record names no space and organization, so it gets no network; restart the app, or upgrade \
+             a platform older than the lowest supported one",
+        )),
+        Some(facts) if facts.snat == SnatPool::Unknown => Err(defect(
+            Code::PcfCacheNotFound,
+            "its desired record is gone while it still runs, so its SNAT pool can't be told; what stands of \
+             it stays until it ends",
+        )),
+        Some(facts) => Ok(workload(container, facts)),
+    }
+}
+
+fn stranger(scope: Scope, handle: &Handle) -> Origin {
+    let kind = match scope {
+        Scope::Tasks => Kind::Task,
+        Scope::Staging => Kind::Staging,
+        Scope::Instances | Scope::Cells => Kind::App,
+    };
+    origin(kind_name(kind), handle.as_str(), None)
 }
 
 fn workload(container: &Container, facts: &Facts) -> Workload {
