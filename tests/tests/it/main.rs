@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod contract;
 mod counts;
 mod crash;
+mod foreign;
+mod nsx_failures;
+mod stories;
