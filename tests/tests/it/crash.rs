@@ -4,8 +4,8 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ncp_tests::network::{assert_same, assert_sound, assert_untouched, foreign, shape};
 use ncp_tests::LIMIT;
+use ncp_tests::network::{assert_same, assert_sound, assert_untouched, foreign, shape};
 use nsx_manager_emulator::{Counted, StopPoint};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;

@@ -6,5 +6,7 @@ mod contract;
 mod counts;
 mod crash;
 mod foreign;
+mod leadership;
 mod nsx_failures;
+mod program;
 mod stories;

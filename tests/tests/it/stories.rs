@@ -47,8 +47,12 @@ pub(crate) fn everything(rig: &Rig) {
         protocol: "tcp".into(),
         ports: ports.into(),
     };
-    foundation.add_network_policy(&policy("own", "web", "9000")).unwrap();
-    foundation.add_network_policy(&policy("web", "api", "9000")).unwrap();
+    foundation
+        .add_network_policy(&policy("own", "web", "9000"))
+        .unwrap();
+    foundation
+        .add_network_policy(&policy("web", "api", "9000"))
+        .unwrap();
     foundation
         .remove_network_policy(&policy("web", "api", "8080"))
         .unwrap();
