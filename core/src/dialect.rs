@@ -139,6 +139,9 @@ pub enum Change<D: Dialect> {
     Refused(Failure),
 }
 
+/// The rows of an object, or why it can't be written.
+pub type Rendered<D> = Result<Vec<(<D as Dialect>::Part, <D as Dialect>::Row)>, Failure>;
+
 /// The pure half of a backend.
 pub trait Dialect: Sized + Clone + Debug {
     /// Which part of an object a row is.
@@ -162,7 +165,7 @@ pub trait Dialect: Sized + Clone + Debug {
 
     /// The rows of an object. An object beyond the far end's limits is split, or refused with a code,
     /// here, before anything is sent.
-    fn render(&self, object: &Object) -> Result<Vec<(Self::Part, Self::Row)>, Failure>;
+    fn render(&self, object: &Object) -> Rendered<Self>;
 
     /// What must stand before this row is written, and must stay while it stands.
     fn refs(&self, row: &Self::Row) -> Vec<Ref<Self::Part>>;

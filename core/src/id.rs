@@ -4,7 +4,9 @@
 //! shared string elsewhere. That keeps a key at 24 bytes without an arena that every holder would
 //! need to print it, and makes clones free of allocation.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -20,17 +22,61 @@ pub const NAME_MAX: usize = 80;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Repr);
 
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone)]
 enum Repr {
-    Uuid([u8; 16]),
+    /// Both halves, most significant byte first: they compare as the text does, two words at a time.
+    Uuid(u64, u64),
     Text(Arc<str>),
+}
+
+impl PartialEq for Repr {
+    fn eq(&self, other: &Repr) -> bool {
+        match (self, other) {
+            (Repr::Uuid(a, b), Repr::Uuid(c, d)) => a == c && b == d,
+            // Names are cloned far more often than made, so two equal texts are mostly one.
+            (Repr::Text(a), Repr::Text(b)) => Arc::ptr_eq(a, b) || a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Repr {}
+
+impl PartialOrd for Repr {
+    fn partial_cmp(&self, other: &Repr) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Repr {
+    fn cmp(&self, other: &Repr) -> Ordering {
+        match (self, other) {
+            (Repr::Uuid(a, b), Repr::Uuid(c, d)) => (a, b).cmp(&(c, d)),
+            (Repr::Text(a), Repr::Text(b)) if Arc::ptr_eq(a, b) => Ordering::Equal,
+            (Repr::Text(a), Repr::Text(b)) => a.cmp(b),
+            (Repr::Uuid(..), Repr::Text(_)) => Ordering::Less,
+            (Repr::Text(_), Repr::Uuid(..)) => Ordering::Greater,
+        }
+    }
+}
+
+impl Hash for Repr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Repr::Uuid(a, b) => {
+                state.write_u64(*a);
+                state.write_u64(*b);
+            }
+            Repr::Text(text) => text.hash(state),
+        }
+    }
 }
 
 impl Name {
     /// Takes any text; see [`NAME_MAX`] for what becomes of a long one.
     pub fn new(text: &str) -> Name {
-        if let Some(bytes) = parse_uuid(text) {
-            return Name(Repr::Uuid(bytes));
+        if let Some(bits) = parse_uuid(text) {
+            return Name::uuid(bits);
         }
         if text.len() <= NAME_MAX {
             return Name(Repr::Text(text.into()));
@@ -43,9 +89,17 @@ impl Name {
         Name(Repr::Text(format!("{}-{hash}", &text[..cut]).into()))
     }
 
+    /// The name whose text is this UUID.
+    pub fn uuid(bits: u128) -> Name {
+        Name(Repr::Uuid((bits >> 64) as u64, bits as u64))
+    }
+
     /// The form used inside a printed key: `~` and `/` escaped.
     pub fn escaped(&self) -> String {
-        self.to_string().replace('~', "~0").replace('/', "~1")
+        match &self.0 {
+            Repr::Uuid(..) => self.to_string(),
+            Repr::Text(text) => text.replace('~', "~0").replace('/', "~1"),
+        }
     }
 
     /// Reads [`Name::escaped`] back.
@@ -54,15 +108,14 @@ impl Name {
     }
 }
 
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+fn parse_uuid(text: &str) -> Option<u128> {
     let bytes = text.as_bytes();
     if bytes.len() != 36 {
         return None;
     }
-    let mut out = [0u8; 16];
-    let mut at = 0;
+    let mut bits = 0;
     for (i, b) in bytes.iter().enumerate() {
-        if matches!(i, 8 | 13 | 18 | 23) {
+        if HYPHENS.contains(&i) {
             if *b != b'-' {
                 return None;
             }
@@ -74,24 +127,27 @@ fn parse_uuid(text: &str) -> Option<[u8; 16]> {
             b'a'..=b'f' => b - b'a' + 10,
             _ => return None,
         };
-        out[at / 2] |= nibble << (4 * (1 - at % 2));
-        at += 1;
+        bits = bits << 4 | u128::from(nibble);
     }
-    Some(out)
+    Some(bits)
 }
+
+/// Where a UUID's text has its hyphens.
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Text(text) => f.write_str(text),
-            Repr::Uuid(bytes) => {
-                for (i, b) in bytes.iter().enumerate() {
-                    if matches!(i, 4 | 6 | 8 | 10) {
-                        f.write_str("-")?;
-                    }
-                    write!(f, "{b:02x}")?;
+            Repr::Uuid(high, low) => {
+                let mut text = [b'-'; 36];
+                let places = (0..text.len()).filter(|i| !HYPHENS.contains(i));
+                for (n, at) in places.enumerate() {
+                    let word = if n < 16 { high } else { low };
+                    text[at] = b"0123456789abcdef"[(word >> (60 - 4 * (n % 16)) & 0xf) as usize];
                 }
-                Ok(())
+                // Hex digits and hyphens are ASCII.
+                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
             }
         }
     }
@@ -180,8 +236,20 @@ mod tests {
     fn a_uuid_is_packed_and_prints_as_it_was() {
         let text = "0b2c1d3e-1111-4222-8333-444455556666";
         let name = Name::new(text);
-        assert!(matches!(name.0, Repr::Uuid(_)));
+        assert!(matches!(name.0, Repr::Uuid(..)));
         assert_eq!(name.to_string(), text);
+    }
+
+    #[test]
+    fn uuids_compare_as_their_texts_do() {
+        let texts = [
+            "00000000-0000-4000-8000-0000000000ff",
+            "0b2c1d3e-1111-4222-8333-444455556666",
+            "0b2c1d3e-1111-4222-8333-444455556667",
+            "f0000000-0000-4000-8000-000000000000",
+        ];
+        assert!(texts.windows(2).all(|w| Name::new(w[0]) < Name::new(w[1])));
+        assert!(Name::new(texts[3]) < Name::new("a text"));
     }
 
     #[test]

@@ -311,11 +311,12 @@ impl Choices {
             if placed.stood {
                 return known == same;
             }
-            if !self.may_take(&choice, settings) {
-                return false;
-            }
             // What was never written down need not rest.
             self.free(workload, now, now, now);
+            if !self.may_take(&choice, settings) {
+                self.take(workload, known, false);
+                return false;
+            }
         } else if !self.may_take(&choice, settings) {
             return false;
         }

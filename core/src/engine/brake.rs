@@ -46,7 +46,7 @@ impl Brake {
         }
         let most = brakes.port_floor.max(share(brakes.operator_percent));
         let operator = counts.ports_retiring > most;
-        let held = self.held.get_or_insert_with(|| Held {
+        let held = self.held.get_or_insert(Held {
             since: now,
             confirmed: None,
             status: BrakeStatus {

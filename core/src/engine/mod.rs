@@ -21,6 +21,7 @@ macro_rules! view {
 
 mod brake;
 mod news;
+mod plan;
 mod refresh;
 mod report;
 mod source;
@@ -41,7 +42,8 @@ use crate::time::Time;
 use crate::topology::ObjectKey;
 
 pub use brake::BrakeStatus;
-pub use report::{Plan, PlanStep, PlanVerb, Status};
+pub use plan::{Plan, PlanStep, PlanVerb};
+pub use report::Status;
 
 use brake::Brake;
 

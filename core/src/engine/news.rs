@@ -1,6 +1,7 @@
 //! From what the far end said to choices and dirty keys.
 
 use super::Engine;
+use super::source::named_by_project;
 use crate::choices::{EgressState, PortChoice};
 use crate::compile::{HELD_GROUP, default_denies, isolation_digest};
 use crate::dialect::{Attributes, Dialect, Failure, RowKey};
@@ -29,10 +30,8 @@ impl<D: Dialect> Engine<D> {
 
     fn stands(&mut self, key: &RowKey<D::Part>, attributes: Attributes, now: Time) {
         match &key.object {
-            ObjectKey::Router(project) => {
-                if self.choices.activate(project) {
-                    self.dirty.push(ObjectKey::Router(project.clone()));
-                }
+            ObjectKey::Router(project) if self.choices.activate(project) => {
+                self.dirty.push(ObjectKey::Router(project.clone()));
             }
             ObjectKey::Subnet(project, n) => {
                 if let Some(cidr) = attributes.cidr
@@ -131,6 +130,10 @@ impl<D: Dialect> Engine<D> {
     }
 
     fn gone(&mut self, key: &ObjectKey, now: Time) {
+        if let Some(project) = named_by_project(key) {
+            // What was kept on a guess need not be any longer.
+            self.dirty.push(ObjectKey::Router(project.clone()));
+        }
         match key {
             ObjectKey::Port(workload) if self.index.workload(workload).is_none() => {
                 if let Some(choice) = self.choices.release(workload, now, &self.settings) {
@@ -139,7 +142,6 @@ impl<D: Dialect> Engine<D> {
             }
             ObjectKey::Subnet(project, n) => {
                 self.choices.subnet_gone(project, *n);
-                self.dirty.push(ObjectKey::Router(project.clone()));
                 self.touch_subnet(project, *n);
             }
             ObjectKey::Router(project) if !self.context().project_wanted(project) => {

@@ -9,6 +9,7 @@ use crate::compile::{Compiled, HELD_GROUP, compile, keys_from_scratch, platform_
 use crate::dialect::{Dialect, Failure};
 use crate::id::{GroupId, ProjectId, WorkloadId};
 use crate::intent::{EgressAddress, EgressOwner};
+use crate::planner::Source;
 use crate::time::Time;
 use crate::topology::{ObjectKey, PlatformSection, SectionKey};
 
@@ -130,11 +131,34 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
+    /// Whether an object is left as it stands, since what it is to be can't be said now.
+    pub fn keeps(&self, key: &ObjectKey) -> bool {
+        let view = view!(self);
+        if !view.unsure(key) {
+            return view.keeps(key);
+        }
+        match key {
+            // A project's traffic that is translated already needs no other address on a guess.
+            ObjectKey::Address(EgressAddress {
+                owner: EgressOwner::Project(p),
+                ..
+            }) => [key, &ObjectKey::SubnetNat(p.clone(), 0)]
+                .iter()
+                .any(|key| self.planner.may_stand(key)),
+            _ => self.planner.may_stand(key),
+        }
+    }
+
     pub(super) fn compile_key(&mut self, key: &ObjectKey) {
         let cx = self.context();
         let rows = match compile(key, cx) {
             Compiled::Absent => Ok(Vec::new()),
-            Compiled::Object(object) => self.dialect.render(&object),
+            Compiled::Object(object) => {
+                if view!(self).unsure(key) && self.keeps(key) {
+                    return;
+                }
+                self.dialect.render(&object)
+            }
             Compiled::Waits(_) => return,
         };
         let rows = match rows {
@@ -151,10 +175,9 @@ impl<D: Dialect> Engine<D> {
         if let ObjectKey::Port(workload) = key
             && self.index.workload(workload).is_none()
             && self.planner.stands_nowhere(key)
+            && let Some(choice) = self.choices.release(workload, self.clock, &self.settings)
         {
-            if let Some(choice) = self.choices.release(workload, self.clock, &self.settings) {
-                self.freed(&choice);
-            }
+            self.freed(&choice);
         }
     }
 

@@ -1,62 +1,21 @@
-//! What people see: the plan, status, conditions.
+//! What people see: status and conditions.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Serialize;
 
 use super::brake::BrakeStatus;
-use super::source::View;
 use super::{Engine, Failure};
 use crate::choices::{Capped, Load};
 use crate::code::Code;
 use crate::compile::{Compiled, compile, keys_from_scratch};
 use crate::condition::Condition;
-use crate::dialect::{Dialect, RowKey, Verb};
+use crate::dialect::{Dialect, RowKey};
 use crate::digest::Digest;
 use crate::id::Name;
 use crate::index::ScopeStatus;
-use crate::intent::{EgressOwner, Origin};
-use crate::planner::{Blocked, Decision, Gate, Sight};
-use crate::time::Time;
+use crate::intent::{EgressOwner, Origin, Project, ProjectEgress};
 use crate::topology::{Kind, ObjectKey, PlatformSection, SectionKey};
-
-/// The total difference between what is wanted and what is seen: a value, in the order in which it
-/// would be applied as far as that is known.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
-    /// What would be done.
-    pub steps: Vec<PlanStep>,
-}
-
-/// One step of a plan.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PlanStep {
-    /// Make, change, remove, or look.
-    pub verb: PlanVerb,
-    /// The network object.
-    pub object: ObjectKey,
-    /// Which part of it.
-    pub part: String,
-    /// Why it is there.
-    pub why: String,
-    /// What it waits for, if it can't go at once.
-    pub waits: Option<String>,
-}
-
-/// What a step of a plan does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlanVerb {
-    /// Make what is not there.
-    Make,
-    /// Change what is there.
-    Change,
-    /// Remove what is not wanted.
-    Remove,
-    /// Look at what is in doubt.
-    Look,
-}
 
 /// How the engine is doing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,49 +42,12 @@ pub struct Status {
     pub far_end: Option<Failure>,
 }
 
-/// The order of kinds when making; removing goes the other way. Tiers follow from section keys.
-fn rank(kind: Kind) -> u8 {
-    match kind {
-        Kind::Node | Kind::Pool => 0,
-        Kind::Group => 1,
-        Kind::Union => 2,
-        Kind::UnionMember | Kind::Member => 3,
-        Kind::Section => 4,
-        Kind::Router => 5,
-        Kind::Subnet => 6,
-        Kind::Switch => 7,
-        Kind::Rule => 8,
-        Kind::Address => 9,
-        Kind::Nat => 10,
-        Kind::Port => 11,
-    }
-}
-
 impl<D: Dialect> Engine<D> {
-    /// The total difference, computed afresh: also the oracle of the incremental one.
-    pub fn plan(&self, now: Time) -> Plan {
-        let view = view!(self);
-        let mut steps = self.planner.plan(now, &view);
-        steps.sort_by(|a, b| apply_order(a).cmp(&apply_order(b)));
-        Plan { steps }
-    }
-
     /// How the engine is doing.
     pub fn status(&self) -> Status {
         let mut objects: BTreeMap<Kind, usize> = BTreeMap::new();
-        let mut last = None;
-        let mut standing: Vec<&ObjectKey> = self
-            .planner
-            .each_row()
-            .filter(|(_, want, sight)| want.is_some() && matches!(sight, Sight::Present(..)))
-            .map(|(key, _, _)| &key.object)
-            .collect();
-        standing.sort_unstable();
-        for key in standing {
-            if last != Some(key) {
-                *objects.entry(key.kind()).or_default() += 1;
-            }
-            last = Some(key);
+        for key in self.planner.standing_objects() {
+            *objects.entry(key.kind()).or_default() += 1;
         }
         Status {
             observed: self.planner.inventory_complete(),
@@ -168,11 +90,9 @@ impl<D: Dialect> Engine<D> {
             .failures()
             .map(|(key, failure)| (&key.object, failure));
         for (key, failure) in rows.chain(&self.refused) {
-            all.push(condition(
-                self.origin(key),
-                failure.code,
-                format!("{key}: {}", failure.message),
-            ));
+            let message = about(key, failure);
+            let concerned = self.concerned(key).into_iter();
+            all.extend(concerned.map(|origin| condition(origin, failure.code, message.clone())));
         }
         all.extend(self.over_caps());
         all.sort();
@@ -203,6 +123,26 @@ impl<D: Dialect> Engine<D> {
             condition(origin, code, message)
         });
         over.chain(near).collect()
+    }
+
+    /// The platform's objects that are told of a network object's failure. A pool is made by others; those
+    /// who named it are told.
+    fn concerned(&self, key: &ObjectKey) -> Vec<Origin> {
+        let ObjectKey::Pool(pool) = key else {
+            return vec![self.origin(key)];
+        };
+        let addresses = self.index.derived().egress_addresses();
+        let apps = addresses
+            .filter(|a| a.pool.as_ref() == Some(pool))
+            .map(|a| ObjectKey::Address(a.clone()));
+        let named = |p: &&Project| matches!(&p.egress, ProjectEgress::Pool(named) if named == pool);
+        let projects = self.index.projects().filter(named);
+        let projects = projects.map(|p| ObjectKey::Router(p.id.clone()));
+        let users: Vec<Origin> = apps.chain(projects).map(|key| self.origin(&key)).collect();
+        if users.is_empty() {
+            return vec![self.origin(key)];
+        }
+        users
     }
 
     /// The platform's object that a network object exists for.
@@ -262,11 +202,14 @@ impl<D: Dialect> Engine<D> {
             .collect()
     }
 
-    /// Every row wanted, with its fingerprint, compiled from scratch. Keys that wait have what stands.
+    /// Every row wanted, with its fingerprint, compiled from scratch; but for objects that are kept as
+    /// they stand (see [`Engine::keeps`]).
     pub fn wanted_from_scratch(&self) -> BTreeMap<RowKey<D::Part>, Digest> {
         let mut rows = BTreeMap::new();
         for key in keys_from_scratch(self.context(), self.dialect.members_are_rows()) {
-            if let Compiled::Object(object) = compile(&key, self.context()) {
+            if let Compiled::Object(object) = compile(&key, self.context())
+                && !self.keeps(&key)
+            {
                 for (part, row) in self.dialect.render(&object).unwrap_or_default() {
                     rows.insert(RowKey::new(key.clone(), part), self.dialect.fingerprint(&row));
                 }
@@ -276,97 +219,13 @@ impl<D: Dialect> Engine<D> {
     }
 }
 
-impl<D: Dialect> crate::planner::Planner<D> {
-    fn plan(&self, now: Time, view: &View<'_, D>) -> Vec<PlanStep> {
-        let mut steps = Vec::new();
-        for (id, row) in self.rows_by_id() {
-            let (key, wanted, sight) = row;
-            let decision = self.decision(id, now, view);
-            if let Some((verb, waits)) = describe(decision, wanted, sight) {
-                let why = if wanted {
-                    "wanted, and not so"
-                } else {
-                    "not wanted any more"
-                };
-                steps.push(PlanStep {
-                    verb,
-                    object: key.object.clone(),
-                    part: key.part.to_string(),
-                    why: why.to_owned(),
-                    waits,
-                });
-            }
-        }
-        steps
+/// What is said of a failure; most far ends name the object themselves.
+fn about(key: &ObjectKey, failure: &Failure) -> String {
+    let key = key.to_string();
+    if failure.message.starts_with(&key) {
+        return failure.message.to_string();
     }
-}
-
-fn describe<D: Dialect>(
-    decision: Decision<D>,
-    wanted: bool,
-    sight: &Sight<D>,
-) -> Option<(PlanVerb, Option<String>)> {
-    let verb = match (wanted, sight) {
-        (true, Sight::Present(..)) => PlanVerb::Change,
-        (true, _) => PlanVerb::Make,
-        (false, _) => PlanVerb::Remove,
-    };
-    match decision {
-        Decision::Settled => None,
-        Decision::Read => Some((if wanted { verb } else { PlanVerb::Look }, None)),
-        Decision::Step(Verb::Retire, _) if !wanted => Some((PlanVerb::Remove, None)),
-        Decision::Step(..) => Some((verb, None)),
-        Decision::RetireTwin(_) => Some((PlanVerb::Remove, None)),
-        Decision::Blocked(blocked) => Some((verb, Some(waits(&blocked)))),
-    }
-}
-
-fn waits<P: fmt::Display>(blocked: &Blocked<P>) -> String {
-    match blocked {
-        Blocked::Flight => "its own operation under way".to_owned(),
-        Blocked::On(keys) => keys
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
-        Blocked::Users(n) => format!("{n} objects that refer to it"),
-        Blocked::Until(time) => format!("time {}", time.0),
-        Blocked::Gate(Gate::Open) => String::new(),
-        Blocked::Gate(Gate::Untrusted(scope)) => format!("a complete listing of {scope}"),
-        Blocked::Gate(Gate::Brake(why)) => why.clone(),
-        Blocked::Lane(lane) => format!("another operation on {lane}"),
-        Blocked::Unsaid => "an address".to_owned(),
-        Blocked::Refused(failure) => failure.to_string(),
-    }
-}
-
-/// The apply order, on one screen: what is made goes from referents to what refers to them, what is
-/// removed the other way, after it.
-fn apply_order(step: &PlanStep) -> (bool, i16, &ObjectKey, &str) {
-    let rank = i16::from(rank(step.object.kind()));
-    match step.verb {
-        PlanVerb::Make | PlanVerb::Change => (false, rank, &step.object, &step.part),
-        PlanVerb::Remove | PlanVerb::Look => (true, -rank, &step.object, &step.part),
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.steps {
-            let sign = match step.verb {
-                PlanVerb::Make => '+',
-                PlanVerb::Change => '~',
-                PlanVerb::Remove => '-',
-                PlanVerb::Look => '?',
-            };
-            write!(f, "{sign} {} ({}): {}", step.object, step.part, step.why)?;
-            match &step.waits {
-                Some(waits) => writeln!(f, "; waits for {waits}")?,
-                None => writeln!(f)?,
-            }
-        }
-        writeln!(f, "{} changes", self.steps.len())
-    }
+    format!("{key}: {}", failure.message)
 }
 
 fn condition(origin: Origin, code: Code, message: String) -> Condition {

@@ -6,6 +6,7 @@ use crate::compile::{Compiled, Context, compile};
 use crate::dialect::{Dialect, RowKey};
 use crate::digest;
 use crate::event::ScopeKind;
+use crate::id::ProjectId;
 use crate::index::Index;
 use crate::intent::EgressOwner;
 use crate::planner::{Gate, Source};
@@ -51,6 +52,23 @@ pub(super) fn retirement_needs(kind: Kind) -> &'static [ScopeKind] {
     }
 }
 
+/// The project whose name and egress an object depends on. While its record has not been heard, they
+/// are guessed: a container never waits for it, and what stands is not changed on a guess.
+pub(super) fn named_by_project(key: &ObjectKey) -> Option<&ProjectId> {
+    match key {
+        ObjectKey::Router(p)
+        | ObjectKey::Subnet(p, _)
+        | ObjectKey::Switch(p, _)
+        | ObjectKey::SubnetNat(p, _)
+        | ObjectKey::Section(SectionKey::Isolation(p)) => Some(p),
+        ObjectKey::Address(a) => match &a.owner {
+            EgressOwner::Project(p) => Some(p),
+            EgressOwner::Group(..) => None,
+        },
+        _ => None,
+    }
+}
+
 impl<D: Dialect> Source<D> for View<'_, D> {
     fn row(&self, key: &RowKey<D::Part>) -> Option<D::Row> {
         match compile(&key.object, self.cx) {
@@ -62,6 +80,22 @@ impl<D: Dialect> Source<D> for View<'_, D> {
             }
             Compiled::Absent | Compiled::Waits(_) => None,
         }
+    }
+
+    fn keeps(&self, key: &ObjectKey) -> bool {
+        match compile(key, self.cx) {
+            Compiled::Absent => false,
+            Compiled::Waits(_) => true,
+            Compiled::Object(object) => self.unsure(key) || self.dialect.render(&object).is_err(),
+        }
+    }
+
+    fn unsure(&self, key: &ObjectKey) -> bool {
+        named_by_project(key).is_some_and(|project| {
+            let scopes = &self.cx.settings.scopes;
+            self.cx.index.project(project).is_none()
+                && self.cx.index.trusted(scopes, ScopeKind::Projects).is_err()
+        })
     }
 
     fn gate(&self, kind: Kind) -> Gate {

@@ -33,7 +33,8 @@ pub enum Blocked<P> {
     On(Vec<RowKey<P>>),
     /// Rows that still refer to it; how many.
     Users(u32),
-    /// A point in time: back-off after a failure, or a removal that lets additions take effect.
+    /// A point in time: back-off after a failure, or what takes something from a flow and lets additions
+    /// take effect.
     Until(Time),
     /// A gate.
     Gate(Gate),
@@ -56,17 +57,27 @@ pub enum Gate {
     Brake(String),
 }
 
-impl<D: Dialect> Planner<D> {
-    /// Every row, with whether it is wanted and what is seen, for a plan.
-    pub(crate) fn rows_by_id(&self) -> impl Iterator<Item = (RowId, (&RowKey<D::Part>, bool, &Sight<D>))> {
-        self.rows
-            .iter()
-            .map(|(id, r)| (id, (&r.key, r.want.is_some(), &r.sight)))
-    }
+/// A row and what to do about it.
+pub(crate) struct Pending<'a, D: Dialect> {
+    pub(crate) key: &'a RowKey<D::Part>,
+    pub(crate) wanted: bool,
+    pub(crate) sight: &'a Sight<D>,
+    pub(crate) decision: Decision<D>,
+}
 
-    /// What to do about this row now.
-    pub(crate) fn decision(&self, id: RowId, now: Time, source: &impl Source<D>) -> Decision<D> {
-        self.decide(id, now, source, None)
+impl<D: Dialect> Planner<D> {
+    /// What to do about each row now, for a plan.
+    pub(crate) fn decisions(
+        &self,
+        now: Time,
+        source: &impl Source<D>,
+    ) -> impl Iterator<Item = Pending<'_, D>> {
+        self.rows.iter().map(move |(id, row)| Pending {
+            key: &row.key,
+            wanted: row.want.is_some(),
+            sight: &row.sight,
+            decision: self.decide(id, now, source, None),
+        })
     }
 
     /// What to do about this row now; `riding` names a row that is being made in the same batch.
@@ -98,8 +109,9 @@ impl<D: Dialect> Planner<D> {
             (_, Sight::Present(..)) if let Some(twin) = twin => {
                 self.in_lane(row, Decision::RetireTwin(self.dialect.retire(&row.key, twin)))
             }
-            (Some(_), Sight::Absent) => self.ensure(row, None, source, riding),
-            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), source, riding) {
+            (Some(_), Sight::Absent) => self.ensure(row, None, now, source, riding),
+            (Some(_), Sight::Present(seen, epoch)) => match self.ensure(row, Some(seen), now, source, riding)
+            {
                 Decision::Step(..) if *epoch < self.epoch => Decision::Read,
                 decision => decision,
             },
@@ -111,6 +123,7 @@ impl<D: Dialect> Planner<D> {
         &self,
         row: &Row<D>,
         seen: Option<&Seen<D>>,
+        now: Time,
         source: &impl Source<D>,
         riding: Option<RowId>,
     ) -> Decision<D> {
@@ -118,6 +131,9 @@ impl<D: Dialect> Planner<D> {
         let absent = self.absent(row, riding);
         if !absent.is_empty() {
             return Decision::Blocked(Blocked::On(absent));
+        }
+        if seen.is_some() && source.unsure(&row.key.object) {
+            return Decision::Blocked(Blocked::Unsaid);
         }
         let Some(value) = source.row(&row.key) else {
             return Decision::Blocked(Blocked::Unsaid);
@@ -130,6 +146,12 @@ impl<D: Dialect> Planner<D> {
             && self.dialect.digest(&value, self) == Some(seen.digest)
         {
             return Decision::Settled;
+        }
+        if seen.is_some()
+            && Self::bears(row.key.object.kind())
+            && let Some(at) = self.after(self.counts.additions, row, now)
+        {
+            return Decision::Blocked(Blocked::Until(at));
         }
         match self.dialect.ensure(&row.key, &value, seen, self) {
             Change::Op(op) => self.in_lane(row, Decision::Step(Verb::Ensure, op)),
@@ -171,6 +193,9 @@ impl<D: Dialect> Planner<D> {
         source: &impl Source<D>,
     ) -> Decision<D> {
         let kind = row.key.object.kind();
+        if source.keeps(&row.key.object) {
+            return Decision::Blocked(Blocked::Unsaid);
+        }
         let gate = source.gate(kind);
         if gate != Gate::Open {
             return Decision::Blocked(Blocked::Gate(gate));
@@ -181,8 +206,9 @@ impl<D: Dialect> Planner<D> {
         if epoch < self.epoch {
             return Decision::Read;
         }
+        let others = self.counts.additions + self.counts.changes;
         if Self::is_firewall(kind)
-            && let Some(at) = self.removal_at(row, now)
+            && let Some(at) = self.after(others, row, now)
         {
             return Decision::Blocked(Blocked::Until(at));
         }
@@ -192,11 +218,12 @@ impl<D: Dialect> Planner<D> {
         )
     }
 
-    /// When a firewall removal may go, if not now: after the additions of the same change have taken
-    /// effect, or a bound has passed, so that a flow allowed before and after is allowed between.
-    fn removal_at(&self, row: &Row<D>, now: Time) -> Option<Time> {
-        let bound = row.removal_due.unwrap_or(now) + self.timing.removal_wait;
-        let at = match self.counts.additions {
+    /// When what may take something from a flow may go, if not now: after `others` of the same change
+    /// have taken effect, or a bound has passed. Additions go first, then changes of what stands, then
+    /// removals, so that a flow allowed before and after is allowed between.
+    fn after(&self, others: usize, row: &Row<D>, now: Time) -> Option<Time> {
+        let bound = row.due.unwrap_or(now) + self.timing.removal_wait;
+        let at = match others {
             0 => bound.min(self.last_addition + self.timing.settle),
             _ => bound,
         };

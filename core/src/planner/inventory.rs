@@ -143,7 +143,7 @@ impl<D: Dialect> Planner<D> {
         let inventory = &mut self.inventory;
         inventory.in_flight = inventory.in_flight.saturating_sub(1);
         inventory.failures += 1;
-        let cursor = cursor.filter(|_| inventory.failures % PATIENCE != 0);
+        let cursor = cursor.filter(|_| !inventory.failures.is_multiple_of(PATIENCE));
         inventory.pending.push_front((collection, cursor));
     }
 

@@ -28,6 +28,7 @@ use crate::digest::Digest;
 use crate::time::Time;
 use crate::topology::{Kind, ObjectKey};
 
+pub(crate) use decide::Pending;
 pub use decide::{Blocked, Decision, Gate};
 pub use queue::Class;
 pub(crate) use rows::RowId;
@@ -64,6 +65,10 @@ pub enum News<P> {
 pub trait Source<D: Dialect> {
     /// The row as it is wanted now; `None` if it can't be said at the moment.
     fn row(&self, key: &RowKey<D::Part>) -> Option<D::Row>;
+    /// Whether what stands of an object stays, since what it is to be can't be said now.
+    fn keeps(&self, key: &ObjectKey) -> bool;
+    /// Whether what an object is to be is but a guess, good enough to make it and not to change it.
+    fn unsure(&self, key: &ObjectKey) -> bool;
     /// Whether rows of this kind may be removed now.
     fn gate(&self, kind: Kind) -> Gate;
     /// A number by which work of one class is shared out fairly: the same for one project.
@@ -90,12 +95,15 @@ pub struct Planner<D: Dialect> {
     twins: FxHashMap<RowId, Vec<Seen<D>>>,
     timers: BinaryHeap<Reverse<(Time, RowId)>>,
     gated: Vec<RowId>,
-    removals: Vec<RowId>,
+    /// What waits for additions and changes to take effect.
+    after_additions: Vec<RowId>,
+    additions_over: bool,
     news: VecDeque<News<D::Part>>,
     inventory: Inventory<D>,
     epoch: u64,
     next_step: u64,
     counts: Counts,
+    routers_retiring: FxHashMap<ObjectKey, usize>,
     last_addition: Time,
     timing: Timing,
 }
@@ -123,6 +131,8 @@ pub struct Counts {
     pub unsettled: usize,
     /// Firewall rows that are wanted and do not stand yet.
     pub additions: usize,
+    /// Firewall rows and ports that stand and are not as wanted.
+    pub changes: usize,
     /// Ports that stand.
     pub ports: usize,
     /// Ports that stand and are not wanted.
@@ -144,12 +154,14 @@ impl<D: Dialect> Planner<D> {
             twins: FxHashMap::default(),
             timers: BinaryHeap::new(),
             gated: Vec::new(),
-            removals: Vec::new(),
+            after_additions: Vec::new(),
+            additions_over: false,
             news: VecDeque::new(),
             inventory: Inventory::default(),
             epoch: 0,
             next_step: 0,
             counts: Counts::default(),
+            routers_retiring: FxHashMap::default(),
             last_addition: Time(0),
             timing,
         }
@@ -216,6 +228,27 @@ impl<D: Dialect> Planner<D> {
         wanted.map(|(_, r)| &r.key.object)
     }
 
+    /// The objects that are wanted and of which something stands, each once, in no order.
+    pub(crate) fn standing_objects(&self) -> impl Iterator<Item = &ObjectKey> {
+        let stands = |id: RowId| {
+            let row = self.rows.get(id);
+            row.is_some_and(|r| r.want.is_some() && matches!(r.sight, Sight::Present(..)))
+        };
+        let objects = self.rows.objects();
+        objects.filter(move |object| self.rows.of(object).any(stands))
+    }
+
+    /// Whether the object has a row, wanted or not.
+    pub(crate) fn has_rows(&self, object: &ObjectKey) -> bool {
+        self.rows.of(object).next().is_some()
+    }
+
+    /// Whether a row of the object stands, as far as known.
+    pub(crate) fn may_stand(&self, object: &ObjectKey) -> bool {
+        let mut rows = self.rows.of(object).filter_map(|id| self.rows.get(id));
+        rows.any(|row| matches!(row.sight, Sight::Present(..) | Sight::Uncertain))
+    }
+
     /// Whether no row of the object stands, may stand, or is being made.
     pub(crate) fn stands_nowhere(&self, object: &ObjectKey) -> bool {
         self.rows
@@ -240,6 +273,11 @@ impl<D: Dialect> Planner<D> {
         let class = queue::class(&row.key.object, row.want.is_some());
         let share = source.share(&row.key.object);
         self.queues.push(class, share, id);
+    }
+
+    /// Whether a change of such a row may take something from a flow: a port bears marks of groups.
+    fn bears(kind: Kind) -> bool {
+        kind == Kind::Port || Self::is_firewall(kind)
     }
 
     fn is_firewall(kind: Kind) -> bool {

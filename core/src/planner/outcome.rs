@@ -34,7 +34,7 @@ impl<D: Dialect> Planner<D> {
             Outcome::Done(seen) => {
                 self.end_backoff(id);
                 self.stands(id, seen, now, source);
-                self.written(id, flight.fingerprint, now, source);
+                self.written(id, flight.fingerprint);
             }
             Outcome::Gone if retire => {
                 self.end_backoff(id);
@@ -217,10 +217,10 @@ impl<D: Dialect> Planner<D> {
     }
 
     /// What was just written is as wanted, unless that, or what it refers to, has changed since.
-    fn written(&mut self, id: RowId, fingerprint: Option<Digest>, now: Time, source: &impl Source<D>) {
+    fn written(&mut self, id: RowId, fingerprint: Option<Digest>) {
         let same = |row: &Row<D>| !row.moved && row.want.map(|w| w.fingerprint) == fingerprint;
         if fingerprint.is_some() && self.rows.get(id).is_some_and(same) && !self.twins.contains_key(&id) {
-            self.settle(id, now, source);
+            self.settle(id);
         }
     }
 
@@ -235,7 +235,7 @@ impl<D: Dialect> Planner<D> {
             row.sight = Sight::Absent;
             row.known = None;
             row.settled = false;
-            row.removal_due = None;
+            row.due = None;
         });
         if stood {
             self.news.push_back(News::Gone(key));

@@ -90,3 +90,51 @@ impl ClassQueue {
         id
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn drain(queues: &mut Queues, count: usize) -> Vec<RowId> {
+        (0..count).map_while(|_| queues.pop()).collect()
+    }
+
+    #[test]
+    fn a_cold_start_does_not_starve_a_waiting_container() {
+        let mut queues = Queues::default();
+        for id in 0..10_000 {
+            queues.push(Class::Firewall, u64::from(id % 7), id);
+            queues.push(Class::Build, 1, 10_000 + id);
+        }
+        queues.push(Class::Containers, 1, 99_999);
+        assert!(drain(&mut queues, 2).contains(&99_999));
+    }
+
+    #[test]
+    fn a_class_shares_its_turns_among_projects() {
+        let mut queues = Queues::default();
+        for id in 0..100 {
+            queues.push(Class::Containers, 1, id);
+        }
+        queues.push(Class::Containers, 2, 1_000);
+        queues.push(Class::Containers, 3, 1_001);
+        assert_eq!(drain(&mut queues, 4), [0, 1_000, 1_001, 1]);
+    }
+
+    #[test]
+    fn every_class_has_its_turns_and_leaves_what_it_does_not_need() {
+        let mut queues = Queues::default();
+        let classes = [Class::Containers, Class::Firewall, Class::Build, Class::Retire];
+        for id in 0..400 {
+            queues.push(classes[id as usize % 4], 0, id);
+        }
+        let mut turns = [0; 4];
+        for id in drain(&mut queues, 100) {
+            turns[id as usize % 4] += 1;
+        }
+        assert_eq!(turns, [40, 20, 30, 10]);
+        assert_eq!(drain(&mut queues, 1_000).len(), 300, "nothing is left behind");
+        assert_eq!(queues.pop(), None);
+    }
+}

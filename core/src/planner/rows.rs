@@ -28,8 +28,8 @@ pub(super) struct Row<D: Dialect> {
     pub(super) wanted_by: BTreeSet<RowId>,
     /// How many standing rows refer to this one.
     pub(super) used_by: u32,
-    /// When its removal first was due.
-    pub(super) removal_due: Option<Time>,
+    /// When its change or removal first was due.
+    pub(super) due: Option<Time>,
     /// The last sweep that showed it.
     pub(super) swept: u32,
     /// When it was last written.
@@ -59,6 +59,7 @@ pub(super) struct Known<D: Dialect> {
 pub(super) struct Tally {
     pub(super) unsettled: bool,
     pub(super) addition: bool,
+    pub(super) change: bool,
     pub(super) port: bool,
     pub(super) retiring: bool,
 }
@@ -116,6 +117,11 @@ impl<D: Dialect> Rows<D> {
             .find(|id| self.get(*id).is_some_and(|r| r.key.part == key.part))
     }
 
+    /// The objects that have rows, in no order.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.heads.keys()
+    }
+
     /// The rows of an object.
     pub(super) fn of(&self, object: &ObjectKey) -> impl Iterator<Item = RowId> {
         let mut next = self.heads.get(object).copied();
@@ -139,7 +145,7 @@ impl<D: Dialect> Rows<D> {
             seen_refs: Box::default(),
             wanted_by: BTreeSet::new(),
             used_by: 0,
-            removal_due: None,
+            due: None,
             swept: 0,
             written: Time(0),
             known: None,

@@ -1,7 +1,7 @@
 //! What is wanted: taking in the rows of an object, and the references between rows.
 
 use super::rows::{RowId, Want};
-use super::{Planner, Sight, Source};
+use super::{News, Planner, Sight, Source};
 use crate::dialect::{Dialect, RowKey};
 use crate::topology::{Kind, ObjectKey};
 
@@ -35,7 +35,6 @@ impl<D: Dialect> Planner<D> {
             return;
         }
         row.retry = None;
-        row.removal_due = None;
         self.set_want(id, Some(Want { fingerprint }));
         let refs = self.dialect.refs(value);
         let ids = refs.into_iter().map(|r| self.row_id(r.key)).collect();
@@ -44,7 +43,12 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn unwant(&mut self, id: RowId, source: &impl Source<D>) {
-        if self.rows.get(id).is_none_or(|r| r.want.is_none()) {
+        let Some(row) = self.rows.get(id) else { return };
+        if row.want.is_none() {
+            // It may have been kept, since it could not be told whether it was wanted.
+            if !row.settled {
+                self.enqueue(id, source);
+            }
             return;
         }
         self.set_want(id, None);
@@ -97,26 +101,34 @@ impl<D: Dialect> Planner<D> {
         let (port, stands) = (kind == Kind::Port, matches!(row.sight, Sight::Present(..)));
         let after = super::rows::Tally {
             unsettled: !row.settled,
-            addition: !row.settled && row.want.is_some() && (Self::is_firewall(kind) || (port && stands)),
+            addition: !row.settled && row.want.is_some() && !stands && Self::is_firewall(kind),
+            change: !row.settled && row.want.is_some() && stands && Self::bears(kind),
             port: port && stands,
             retiring: row.want.is_none() && stands,
         };
         row.tally = after;
-        let router = kind == Kind::Router;
         let counts = &mut self.counts;
+        let was = *counts;
         step(&mut counts.unsettled, before.unsettled, after.unsettled);
         step(&mut counts.additions, before.addition, after.addition);
+        step(&mut counts.changes, before.change, after.change);
+        self.additions_over |= was.additions > 0 && counts.additions == 0;
+        self.additions_over |= was.changes > 0 && counts.changes == 0;
         step(&mut counts.ports, before.port, after.port);
         step(
             &mut counts.ports_retiring,
             before.port && before.retiring,
             after.port && after.retiring,
         );
-        step(
-            &mut counts.routers_retiring,
-            router && before.retiring,
-            router && after.retiring,
-        );
+        if kind == Kind::Router && before.retiring != after.retiring {
+            // A router may be several rows.
+            let rows = self.routers_retiring.entry(row.key.object.clone()).or_default();
+            step(rows, before.retiring, after.retiring);
+            if *rows == 0 {
+                self.routers_retiring.remove(&row.key.object);
+            }
+            counts.routers_retiring = self.routers_retiring.len();
+        }
     }
 
     /// Forgets a row that nobody wants, that does not stand and that nothing refers to.
@@ -130,6 +142,10 @@ impl<D: Dialect> Planner<D> {
             && !row.flight
             && !row.reading;
         if idle {
+            if row.key.object.kind() == Kind::Port {
+                // It may never have stood; its place is free all the same.
+                self.news.push_back(News::Gone(row.key.clone()));
+            }
             self.recount(id, |row| row.settled = true);
             self.twins.remove(&id);
             self.rows.drop_row(id);

@@ -20,7 +20,9 @@ impl<D: Dialect> Planner<D> {
         may_write: bool,
         source: &impl Source<D>,
     ) -> Option<Batch<D>> {
-        while let Some(id) = self.queues.pop() {
+        loop {
+            self.wake_after_additions(source);
+            let id = self.queues.pop()?;
             let Some(row) = self.rows.get_mut(id) else {
                 continue;
             };
@@ -32,8 +34,8 @@ impl<D: Dialect> Planner<D> {
                 self.drop_if_idle(id);
                 continue;
             }
-            if row.want.is_none() && matches!(row.sight, Sight::Present(..)) {
-                row.removal_due.get_or_insert(now);
+            if matches!(row.sight, Sight::Present(..)) {
+                row.due.get_or_insert(now);
             }
             match self.decide(id, now, source, None) {
                 Decision::Step(..) | Decision::RetireTwin(_) if !may_write => self.gated.push(id),
@@ -42,14 +44,23 @@ impl<D: Dialect> Planner<D> {
                     let steps = vec![self.fly(id, Verb::Retire, op, true)];
                     return Some(Batch { steps });
                 }
-                Decision::Settled => self.settle(id, now, source),
+                Decision::Settled => self.settle(id),
                 Decision::Read => {
                     self.reads.insert(id);
                 }
                 Decision::Blocked(blocked) => self.block(id, blocked, now, source),
             }
         }
-        None
+    }
+
+    /// When the last addition, or the last change, of those under way stands, what waited for that
+    /// looks again.
+    fn wake_after_additions(&mut self, source: &impl Source<D>) {
+        if std::mem::take(&mut self.additions_over) {
+            for held in std::mem::take(&mut self.after_additions) {
+                self.enqueue(held, source);
+            }
+        }
     }
 
     /// The next rows to read.
@@ -112,19 +123,12 @@ impl<D: Dialect> Planner<D> {
         !self.reads.is_empty()
     }
 
-    pub(super) fn settle(&mut self, id: RowId, now: Time, source: &impl Source<D>) {
-        let additions = self.counts.additions;
+    pub(super) fn settle(&mut self, id: RowId) {
         self.recount(id, |row| {
             row.settled = true;
             row.retry = None;
+            row.due = None;
         });
-        if additions > 0 && self.counts.additions == 0 {
-            self.last_addition = now;
-            // Removals waited for this.
-            for removal in std::mem::take(&mut self.removals) {
-                self.enqueue(removal, source);
-            }
-        }
         self.drop_if_idle(id);
     }
 
@@ -132,8 +136,8 @@ impl<D: Dialect> Planner<D> {
         match blocked {
             Blocked::Until(at) => {
                 self.timers.push(Reverse((at, id)));
-                if self.rows.get(id).is_some_and(|r| r.want.is_none()) && self.counts.additions > 0 {
-                    self.removals.push(id);
+                if self.counts.additions + self.counts.changes > 0 {
+                    self.after_additions.push(id);
                 }
             }
             Blocked::Gate(_) => self.gated.push(id),

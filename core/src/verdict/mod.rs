@@ -40,7 +40,7 @@ pub use invariant::{Violation, invariant5};
 pub use oracle::{Oracle, PlatformRules};
 pub use referents::{Absence, REFERENTS, Referent};
 
-pub use split::{RuleLimits, split};
+pub use split::{RuleLimits, fits, split};
 pub use view::{Membership, TopologyView};
 
 /// Something that can be asked for verdicts.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::random::{flows, some_rule, some_world};
 use super::worlds::World;
-use super::{Decision, End, Flow, Judge, Membership, RuleLimits, TopologyView, invariant5, split};
+use super::{Decision, End, Flow, Judge, Membership, RuleLimits, TopologyView, fits, invariant5, split};
 use crate::intent::{AppliedTo, Peers, Tier};
 use crate::net::Service;
 use crate::topology::{Kind, Object, ObjectKey, PlatformSection, SectionKey};
@@ -62,7 +62,10 @@ proptest! {
 
     #[test]
     fn every_piece_keeps_the_limits_and_never_reads_as_any(rule in some_rule(), peers in 1usize..4, services in 1usize..4, ports in 1usize..4) {
-        for piece in split(&rule, RuleLimits { peers, services, ports }) {
+        let limits = RuleLimits { peers, services, ports };
+        let pieces = split(&rule, limits);
+        prop_assert!(!fits(&rule, limits) || pieces == [rule.clone()]);
+        for piece in pieces {
             let named = match &piece.peers {
                 Peers::Groups(groups) => groups.len(),
                 Peers::Cidrs(cidrs) => cidrs.len(),

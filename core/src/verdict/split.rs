@@ -16,6 +16,20 @@ pub struct RuleLimits {
     pub ports: usize,
 }
 
+/// Whether one rule of the backend says all of this one.
+pub fn fits(rule: &Rule, limits: RuleLimits) -> bool {
+    let peers = match &rule.peers {
+        Peers::Any | Peers::Containers | Peers::Outside => true,
+        Peers::Groups(groups) => (1..=limits.peers).contains(&groups.len()),
+        Peers::Cidrs(cidrs) => (1..=limits.peers).contains(&cidrs.len()),
+    };
+    let ports = |service: &Service| match service {
+        Service::Tcp(ports) | Service::Udp(ports) => ports.len() <= limits.ports,
+        Service::Icmp4 { .. } | Service::Icmp6 { .. } | Service::Protocol(_) => true,
+    };
+    peers && rule.services.len() <= limits.services && rule.services.iter().all(ports)
+}
+
 /// Splits a rule into rules that together say the same, each within the limits, in a stable order.
 ///
 /// A rule whose list of peers is empty matches nothing and yields no rule: rendered, its empty list

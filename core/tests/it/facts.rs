@@ -12,13 +12,13 @@ use ncp_core::intent::{
 use ncp_core::net::{Cidr, CidrSet, PortRange, Service};
 use proptest::prelude::*;
 
-pub const PROJECTS: u8 = 3;
-pub const NODES: u8 = 2;
-pub const GROUPS: u8 = 4;
-pub const WORKLOADS: u8 = 10;
-pub const POLICIES: u8 = 4;
+pub(crate) const PROJECTS: u8 = 3;
+pub(crate) const NODES: u8 = 2;
+pub(crate) const GROUPS: u8 = 4;
+pub(crate) const WORKLOADS: u8 = 10;
+pub(crate) const POLICIES: u8 = 4;
 
-pub fn origin(kind: &str, id: &str) -> Origin {
+pub(crate) fn origin(kind: &str, id: &str) -> Origin {
     Origin {
         kind: kind.into(),
         id: Name::new(id),
@@ -26,29 +26,29 @@ pub fn origin(kind: &str, id: &str) -> Origin {
     }
 }
 
-pub fn project_id(n: u8) -> ProjectId {
+pub(crate) fn project_id(n: u8) -> ProjectId {
     ProjectId::new(&format!("p{}", n % PROJECTS))
 }
 
-pub fn node_id(n: u8) -> NodeId {
+pub(crate) fn node_id(n: u8) -> NodeId {
     NodeId::new(&format!("n{}", n % NODES))
 }
 
-pub fn group_id(n: u8) -> GroupId {
+pub(crate) fn group_id(n: u8) -> GroupId {
     GroupId::new(&format!("g{}", n % GROUPS))
 }
 
-pub fn workload_id(n: u8) -> WorkloadId {
+pub(crate) fn workload_id(n: u8) -> WorkloadId {
     WorkloadId::new(&format!("w{}", n % WORKLOADS))
 }
 
-pub fn node(n: u8) -> Fact {
+pub(crate) fn node(n: u8) -> Fact {
     let id = node_id(n);
     let origin = origin("cell", &id.to_string());
     Fact::Node(Node { id, origin })
 }
 
-pub fn project(n: u8, egress: ProjectEgress) -> Fact {
+pub(crate) fn project(n: u8, egress: ProjectEgress) -> Fact {
     let id = project_id(n);
     let origin = origin("org", &id.to_string());
     Fact::Project(Project {
@@ -61,7 +61,7 @@ pub fn project(n: u8, egress: ProjectEgress) -> Fact {
 }
 
 /// A workload; what it needs follows from its number, as it stays the same for a container's life.
-pub fn workload(n: u8) -> Workload {
+pub(crate) fn workload(n: u8) -> Workload {
     let n = n % WORKLOADS;
     let id = workload_id(n);
     let groups: BTreeSet<GroupId> = [group_id(n), group_id(n / 3)].into();
@@ -89,7 +89,7 @@ fn own_egress(n: u8, pool: Option<&str>) -> WorkloadEgress {
 }
 
 /// A policy; its tier and the kind of what it is applied to follow from its number.
-pub fn policy(n: u8, groups: u8, rules: &[RuleSeed]) -> Fact {
+pub(crate) fn policy(n: u8, groups: u8, rules: &[RuleSeed]) -> Fact {
     let n = n % POLICIES;
     let id = PolicyId::new(&format!("policy-{n}"));
     let applied: BTreeSet<GroupId> = (0..GROUPS)
@@ -114,7 +114,7 @@ pub fn policy(n: u8, groups: u8, rules: &[RuleSeed]) -> Fact {
 
 /// From which a rule follows.
 #[derive(Clone, Copy, Debug)]
-pub struct RuleSeed(pub u8);
+pub(crate) struct RuleSeed(pub(crate) u8);
 
 impl RuleSeed {
     fn rule(&self) -> Rule {
@@ -139,7 +139,7 @@ impl RuleSeed {
     }
 }
 
-pub fn scopes() -> Vec<Scope> {
+pub(crate) fn scopes() -> Vec<Scope> {
     vec![
         Scope::new("bbs", ScopeKind::Nodes, ""),
         Scope::new("capi", ScopeKind::Projects, ""),
@@ -150,7 +150,7 @@ pub fn scopes() -> Vec<Scope> {
 }
 
 /// The scope that says a fact.
-pub fn scope_of(key: &FactKey) -> usize {
+pub(crate) fn scope_of(key: &FactKey) -> usize {
     match key {
         FactKey::Node(_) => 0,
         FactKey::Project(_) => 1,
@@ -162,14 +162,14 @@ pub fn scope_of(key: &FactKey) -> usize {
 
 /// What is true of the platform, and the listings given of it.
 #[derive(Clone, Debug, Default)]
-pub struct Platform {
-    pub facts: BTreeMap<FactKey, Fact>,
+pub(crate) struct Platform {
+    pub(crate) facts: BTreeMap<FactKey, Fact>,
     generation: u64,
 }
 
 impl Platform {
     /// Something is so; the event that says it.
-    pub fn say(&mut self, fact: Fact) -> Event {
+    pub(crate) fn say(&mut self, fact: Fact) -> Event {
         let key = fact.key();
         let scope = scopes()[scope_of(&key)].clone();
         self.facts.insert(key, fact.clone());
@@ -177,14 +177,14 @@ impl Platform {
     }
 
     /// Something is no longer so.
-    pub fn unsay(&mut self, key: FactKey) -> Event {
+    pub(crate) fn unsay(&mut self, key: FactKey) -> Event {
         let scope = scopes()[scope_of(&key)].clone();
         self.facts.remove(&key);
         Event::Remove { scope, key }
     }
 
     /// A listing of one scope.
-    pub fn list(&mut self, scope: usize) -> Vec<Event> {
+    pub(crate) fn list(&mut self, scope: usize) -> Vec<Event> {
         self.generation += 1;
         let generation = self.generation;
         let name = || scopes()[scope].clone();
@@ -204,14 +204,14 @@ impl Platform {
         events
     }
 
-    pub fn list_all(&mut self) -> Vec<Event> {
+    pub(crate) fn list_all(&mut self) -> Vec<Event> {
         (0..scopes().len()).flat_map(|s| self.list(s)).collect()
     }
 }
 
 /// A change of the platform.
 #[derive(Clone)]
-pub enum Change {
+pub(crate) enum Change {
     Say(Fact),
     Unsay(FactKey),
 }
@@ -227,11 +227,11 @@ impl std::fmt::Debug for Change {
     }
 }
 
-pub fn some_rules() -> impl Strategy<Value = Vec<RuleSeed>> {
+pub(crate) fn some_rules() -> impl Strategy<Value = Vec<RuleSeed>> {
     proptest::collection::vec(any::<u8>().prop_map(RuleSeed), 0..4)
 }
 
-pub fn some_egress() -> impl Strategy<Value = ProjectEgress> {
+pub(crate) fn some_egress() -> impl Strategy<Value = ProjectEgress> {
     prop_oneof![
         4 => Just(ProjectEgress::Translated),
         1 => Just(ProjectEgress::Routed),
@@ -240,7 +240,7 @@ pub fn some_egress() -> impl Strategy<Value = ProjectEgress> {
     ]
 }
 
-pub fn some_fact() -> impl Strategy<Value = Fact> {
+pub(crate) fn some_fact() -> impl Strategy<Value = Fact> {
     prop_oneof![
         1 => (0..NODES).prop_map(node),
         2 => ((0..PROJECTS), some_egress()).prop_map(|(n, e)| project(n, e)),
@@ -249,7 +249,7 @@ pub fn some_fact() -> impl Strategy<Value = Fact> {
     ]
 }
 
-pub fn some_change() -> impl Strategy<Value = Change> {
+pub(crate) fn some_change() -> impl Strategy<Value = Change> {
     prop_oneof![
         3 => some_fact().prop_map(Change::Say),
         2 => some_fact().prop_map(|f| Change::Unsay(f.key())),

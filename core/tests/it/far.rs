@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use ncp_core::code::{Code, Disposition};
@@ -10,7 +9,7 @@ use ncp_core::dialect::{
     Asked, Attributes, Batch, Failure, Outcome, ReadOutcome, ReadRequest, RowKey, Seen, Step, StepId,
 };
 use ncp_core::digest::Digest;
-use ncp_core::id::{NodeId, PoolName, WorkloadId};
+use ncp_core::id::{NodeId, PoolName};
 use ncp_core::topology::{Kind, Object, ObjectKey};
 
 use crate::toy::{Handle, Key, Op, Style, Toy};
@@ -18,31 +17,31 @@ use ncp_core::dialect::Dialect;
 
 /// Something that stands.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Item {
+pub(crate) struct Item {
     /// Our mark; `None` for what others made.
-    pub key: Option<Key>,
-    pub content: Option<Object>,
-    pub refs: Vec<Handle>,
-    pub attributes: Attributes,
-    pub digest: Digest,
+    pub(crate) key: Option<Key>,
+    pub(crate) content: Option<Object>,
+    pub(crate) refs: Vec<Handle>,
+    pub(crate) attributes: Attributes,
+    pub(crate) digest: Digest,
 }
 
 /// What the far end has.
 #[derive(Clone, Debug)]
-pub struct World {
-    pub style: Style,
-    pub items: BTreeMap<Handle, Item>,
-    pub nodes: BTreeMap<NodeId, Handle>,
-    pub pools: BTreeMap<PoolName, u32>,
-    pub default_pool: u32,
-    pub blocks: u32,
-    pub prefix: u8,
-    pub page: usize,
+pub(crate) struct World {
+    pub(crate) style: Style,
+    pub(crate) items: BTreeMap<Handle, Item>,
+    pub(crate) nodes: BTreeMap<NodeId, Handle>,
+    pub(crate) pools: BTreeMap<PoolName, u32>,
+    pub(crate) default_pool: u32,
+    pub(crate) blocks: u32,
+    pub(crate) prefix: u8,
+    pub(crate) page: usize,
     /// Rows that are refused, by key.
-    pub refuses: BTreeSet<ObjectKey>,
+    pub(crate) refuses: BTreeSet<ObjectKey>,
     made: u64,
     /// Puts and deletes that took effect.
-    pub writes: u64,
+    pub(crate) writes: u64,
 }
 
 fn failure(disposition: Disposition, message: String) -> Failure {
@@ -54,7 +53,7 @@ fn failure(disposition: Disposition, message: String) -> Failure {
 }
 
 impl World {
-    pub fn new(style: Style) -> World {
+    pub(crate) fn new(style: Style) -> World {
         World {
             style,
             items: BTreeMap::new(),
@@ -71,14 +70,14 @@ impl World {
     }
 
     /// A machine joins, or is made anew under the same name.
-    pub fn add_node(&mut self, node: &NodeId) {
+    pub(crate) fn add_node(&mut self, node: &NodeId) {
         self.made += 1;
         let handle = Handle(format!("vif-{:06}", self.made).into());
         self.nodes.insert(node.clone(), handle);
     }
 
     /// An object of someone else's.
-    pub fn add_foreign(&mut self, name: &str) {
+    pub(crate) fn add_foreign(&mut self, name: &str) {
         let item = Item {
             key: None,
             content: None,
@@ -90,14 +89,14 @@ impl World {
     }
 
     /// The items that bear our marks.
-    pub fn ours(&self) -> impl Iterator<Item = (&Handle, &Key, &Item)> {
+    pub(crate) fn ours(&self) -> impl Iterator<Item = (&Handle, &Key, &Item)> {
         self.items
             .iter()
             .filter_map(|(h, i)| i.key.as_ref().map(|k| (h, k, i)))
     }
 
     /// The objects that stand with all their parts.
-    pub fn objects(&self) -> Vec<Object> {
+    pub(crate) fn objects(&self) -> Vec<Object> {
         let mut parts: BTreeMap<&ObjectKey, (usize, &Object)> = BTreeMap::new();
         for (_, key, item) in self.ours() {
             let Some(content) = &item.content else { continue };
@@ -107,11 +106,6 @@ impl World {
             .into_iter()
             .filter(|(k, (n, _))| k.kind() != Kind::Router || *n > 1);
         whole.map(|(_, (_, object))| object.clone()).collect()
-    }
-
-    pub fn port(&self, workload: &WorkloadId) -> Option<&Item> {
-        let key = ObjectKey::Port(workload.clone());
-        self.ours().find(|(_, k, _)| k.object == key).map(|(_, _, i)| i)
     }
 
     fn exists(&self, handle: &Handle) -> bool {
@@ -126,12 +120,12 @@ impl World {
         self.pools.keys().any(|p| World::pool_handle(p) == *handle)
     }
 
-    pub fn users(&self, handle: &Handle) -> usize {
+    pub(crate) fn users(&self, handle: &Handle) -> usize {
         self.items.values().filter(|i| i.refs.contains(handle)).count()
     }
 
     /// Applies a batch; a closed one as a whole or not at all.
-    pub fn write(&mut self, batch: &Batch<Toy>) -> Vec<(StepId, Outcome<Toy>)> {
+    pub(crate) fn write(&mut self, batch: &Batch<Toy>) -> Vec<(StepId, Outcome<Toy>)> {
         let saved = (self.style == Style::Closed).then(|| self.clone());
         let mut outcomes = Vec::new();
         for step in &batch.steps {
@@ -291,7 +285,7 @@ impl World {
     }
 
     /// Answers a read.
-    pub fn read(&self, request: &ReadRequest<Toy>) -> ReadOutcome<Toy> {
+    pub(crate) fn read(&self, request: &ReadRequest<Toy>) -> ReadOutcome<Toy> {
         match request {
             ReadRequest::Sweep(collection, cursor) => self.sweep(*collection, cursor.unwrap_or(0)),
             ReadRequest::Rows(asked) => self.rows(asked),
@@ -355,7 +349,7 @@ impl World {
     }
 
     /// Someone else deletes what nothing refers to, or changes what stands.
-    pub fn meddle(&mut self, pick: u64) -> Option<Key> {
+    pub(crate) fn meddle(&mut self, pick: u64) -> Option<Key> {
         let mine: Vec<Handle> = self.ours().map(|(h, _, _)| h.clone()).collect();
         let handle = mine.get(pick as usize / 2 % mine.len().max(1))?.clone();
         let item = self.items.get_mut(&handle)?;
@@ -388,9 +382,4 @@ fn bare(handle: &Handle) -> Seen<Toy> {
         refs: Box::default(),
         attributes: Attributes::default(),
     }
-}
-
-/// A name.
-pub fn text(name: &str) -> Arc<str> {
-    name.into()
 }

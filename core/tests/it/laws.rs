@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use ncp_core::event::Event;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use crate::facts::{self, Change};
 use crate::sim::{Faults, Sim};
 use crate::toy::{STYLES, Style};
 
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     Change(Change),
     ChangeBadly(Change),
     List(usize),
@@ -27,7 +28,7 @@ pub enum Act {
     Confirm,
 }
 
-pub fn some_act() -> impl Strategy<Value = Act> {
+pub(crate) fn some_act() -> impl Strategy<Value = Act> {
     let scope = 0..facts::scopes().len();
     prop_oneof![
         12 => facts::some_change().prop_map(Act::Change),
@@ -85,11 +86,14 @@ fn act(sim: &mut Sim, act: &Act) {
 }
 
 /// `PROPTEST_CASES` (256 if not set) scales how many histories are tried.
-pub fn cases(usual: u32) -> ProptestConfig {
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
     ProptestConfig {
         cases: (usual * config.cases / 256).max(1),
         max_shrink_iters: 3_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "proptest-regressions/it.txt",
+        ))),
         ..config
     }
 }
@@ -103,7 +107,7 @@ fn lived(style: Style, seed: u64, faults: Faults, acts: &[Act]) -> Sim {
 }
 
 /// Lives through a history, checking the law all along.
-pub fn live(sim: &mut Sim, acts: &[Act]) {
+pub(crate) fn live(sim: &mut Sim, acts: &[Act]) {
     for a in acts {
         act(sim, a);
         sim.check_law();
@@ -111,7 +115,7 @@ pub fn live(sim: &mut Sim, acts: &[Act]) {
 }
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn any_history_converges(seed: u64, acts in proptest::collection::vec(some_act(), 1..60), bad: bool) {

@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod brakes;
 mod caps;
+mod crash;
 mod documents;
 mod facts;
 mod far;
+mod gaps;
 mod laws;
+mod plans;
 mod sim;
 mod toy;
+mod worlds;

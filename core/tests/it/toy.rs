@@ -7,24 +7,24 @@ use std::sync::Arc;
 use ncp_core::dialect::{Batch, Change, Dialect, Failure, Needs, Ref, Resolve, RowKey, Seen, Step};
 use ncp_core::digest::{self, Digest};
 use ncp_core::intent::Peers;
-use ncp_core::topology::{Applied, Kind, Object, ObjectKey, SectionKey};
+use ncp_core::topology::{Applied, Kind, Object, ObjectKey};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     /// Server-made ids, single calls, rules of a section in a lane, groups by mark, paged lists.
     Served,
     /// Client-made ids, closed batches, members as rows, one whole listing.
     Closed,
 }
 
-pub const STYLES: [Style; 2] = [Style::Served, Style::Closed];
+pub(crate) const STYLES: [Style; 2] = [Style::Served, Style::Closed];
 
 #[derive(Clone, Debug)]
-pub struct Toy(pub Style);
+pub(crate) struct Toy(pub(crate) Style);
 
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Handle(pub Arc<str>);
+pub(crate) struct Handle(pub(crate) Arc<str>);
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,18 +32,18 @@ impl fmt::Debug for Handle {
     }
 }
 
-pub type Key = RowKey<u8>;
+pub(crate) type Key = RowKey<u8>;
 
 /// A row: its object, what the far end shows of its references, and what must merely stand before it.
 #[derive(Clone, Debug)]
-pub struct Row {
-    pub object: Object,
+pub(crate) struct Row {
+    pub(crate) object: Object,
     shown: Vec<Ref<u8>>,
     before: Vec<Ref<u8>>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Op {
+pub(crate) enum Op {
     Put {
         handle: Option<Handle>,
         content: Object,
@@ -54,7 +54,7 @@ pub enum Op {
 }
 
 /// What the far end keeps of an object: not what only orders its making.
-pub fn content(object: &Object) -> Object {
+pub(crate) fn content(object: &Object) -> Object {
     match object {
         Object::Port(port) => {
             let mut port = port.clone();
@@ -295,13 +295,5 @@ impl Dialect for Toy {
             Style::Served => 2,
             Style::Closed => 8,
         }
-    }
-}
-
-/// The section of a rule or a section, for checks.
-pub fn section_of(key: &ObjectKey) -> Option<&SectionKey> {
-    match key {
-        ObjectKey::Rule(section, _) | ObjectKey::Section(section) => Some(section),
-        _ => None,
     }
 }

@@ -1,9 +1,11 @@
 //! [`Manager`]: the manager API as the planner knows it.
 
+use std::hash::{Hash, Hasher};
+
 use ncp_core::dialect::{
     Attributes, Batch, Change, Dialect, Failure, Ref, Resolve, RowKey, Seen, Step, Verb,
 };
-use ncp_core::digest::{self, Digest};
+use ncp_core::digest::{self, Digest, Stable};
 use ncp_core::topology::{Kind, Object, ObjectKey};
 
 use super::body::Body;
@@ -87,8 +89,10 @@ impl Dialect for Manager {
 
     fn fingerprint(&self, row: &Wanted) -> Digest {
         // With what must stand before it, which the body's own hash leaves out.
-        let keys: Vec<RowKey<Part>> = refs(row).into_iter().map(|r| r.key).collect();
-        digest::of(&(row, keys))
+        let mut hasher = Stable::default();
+        row.hash(&mut hasher);
+        each_ref(row, &mut |key, _| key.hash(&mut hasher));
+        Digest(hasher.finish())
     }
 
     fn digest(&self, row: &Wanted, rows: &dyn Resolve<Manager>) -> Option<Digest> {

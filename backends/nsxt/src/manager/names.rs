@@ -1,5 +1,8 @@
 //! What the dialect knows of the manager: the operator's objects, resolved, and NSX's limits.
 
+use std::fmt::Display;
+use std::sync::Arc;
+
 use ipnet::Ipv4Net;
 use ncp_core::id::Name;
 
@@ -112,8 +115,12 @@ impl Environment {
     }
 
     /// A display name within NSX's limit; a longer one is cut and told apart by a hash.
-    pub fn name(&self, rest: &str) -> String {
-        shorten(&format!("{}-{rest}", self.cluster), self.limits.name)
+    pub fn name(&self, rest: impl Display) -> Arc<str> {
+        let name = format!("{}-{rest}", self.cluster);
+        match name.len() <= self.limits.name {
+            true => name.into(),
+            false => shorten(&name, self.limits.name).into(),
+        }
     }
 }
 

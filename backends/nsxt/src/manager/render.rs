@@ -15,7 +15,7 @@ use ncp_core::topology::{
     Applied, Object, ObjectKey, PlatformSection, Port, Section, SectionKey, SectionRule, SubnetNat, Switch,
     WorkloadNat,
 };
-use ncp_core::verdict::{RuleLimits, split};
+use ncp_core::verdict::{RuleLimits, fits, split};
 
 use super::body::{Apart, Body, PeerSet, RuleBody, Target, Translated};
 use super::names::Environment;
@@ -94,7 +94,7 @@ impl Environment {
                 vec![(
                     Part::Group,
                     Body::Group {
-                        name: self.name(&x.to_string()).into(),
+                        name: self.name(x),
                         group: x.clone(),
                     },
                 )]
@@ -104,7 +104,7 @@ impl Environment {
                 vec![(
                     Part::Group,
                     Body::Union {
-                        name: self.name(&format!("{}-{}", x.policy, x.name)).into(),
+                        name: self.name(format_args!("{}-{}", x.policy, x.name)),
                     },
                 )]
             }
@@ -124,7 +124,7 @@ impl Environment {
     }
 
     fn router_rows(&self, project: &ProjectId, name: &str) -> Vec<(Part, Wanted)> {
-        let name: Arc<str> = self.name(name).into();
+        let name: Arc<str> = self.name(name);
         let own = router(project, Part::Router);
         vec![
             (
@@ -148,7 +148,7 @@ impl Environment {
     }
 
     fn switch_rows(&self, x: &Switch) -> Vec<(Part, Wanted)> {
-        let name: Arc<str> = self.name(&format!("{}-{}", x.name, x.index)).into();
+        let name: Arc<str> = self.name(format_args!("{}-{}", x.name, x.index));
         let own = |part| switch(&x.project, x.index, part);
         vec![
             (
@@ -201,7 +201,7 @@ impl Environment {
         let mut groups = x.groups.clone();
         groups.sort();
         Ok(Body::Port {
-            name: self.name(&x.name).into(),
+            name: self.name(&x.name),
             switch: switch(&x.project, x.switch, Part::Switch),
             parent: key(ObjectKey::Node(x.node.clone()), Part::Parent),
             profile: spoof_guard(),
@@ -217,7 +217,7 @@ impl Environment {
     }
 
     fn subnet_nat(&self, x: &SubnetNat) -> Vec<(Part, Wanted)> {
-        let name: Arc<str> = self.name(&format!("{}-{}", x.project, x.index)).into();
+        let name: Arc<str> = self.name(format_args!("{}-{}", x.project, x.index));
         let rule = |priority, destination, translated| Body::Nat {
             name: name.clone(),
             priority,
@@ -235,7 +235,7 @@ impl Environment {
 
     fn workload_nat(&self, x: &WorkloadNat) -> Wanted {
         Body::Nat {
-            name: self.name(&x.workload.to_string()).into(),
+            name: self.name(&x.workload),
             priority: WORKLOAD_PRIORITY,
             source: Ipv4Net::from(x.source),
             destination: None,
@@ -246,7 +246,7 @@ impl Environment {
     fn section_rows(&self, x: &Section) -> Vec<(Part, Wanted)> {
         let applied_to = applied(&x.applied_to);
         let body = Body::Section {
-            name: self.name(&format!("{}-{}", tier_name(x.tier), x.name)).into(),
+            name: self.name(format_args!("{}-{}", tier_name(x.tier), x.name)),
             tier: x.tier,
             logs: x.logs,
             anchor: Apart(anchor(x)),
@@ -258,13 +258,13 @@ impl Environment {
             rows.push((
                 Part::ClusterGroup,
                 Body::ClusterGroup {
-                    name: self.name("containers").into(),
+                    name: self.name("containers"),
                 },
             ));
             rows.push((
                 Part::SpoofGuard,
                 Body::SpoofGuard {
-                    name: self.name("spoof-guard").into(),
+                    name: self.name("spoof-guard"),
                 },
             ));
         }
@@ -282,7 +282,10 @@ impl Environment {
         let Some(rule) = ipv4_only(&x.rule) else {
             return Ok(Vec::new());
         };
-        let parts = split(&rule, limits);
+        let parts = match fits(&rule, limits) {
+            true => vec![rule],
+            false => split(&rule, limits).into_iter().map(Cow::Owned).collect(),
+        };
         if parts.len() > usize::from(u8::MAX) {
             let message = format!(
                 "rule {} takes {} NSX rules; write it as fewer",

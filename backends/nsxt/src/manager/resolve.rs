@@ -96,22 +96,31 @@ pub(super) fn refs(body: &Wanted) -> Vec<Ref<Part>> {
 /// [`Handle::Riding`].
 pub(super) fn resolve(body: &Wanted, rows: &dyn Resolve<Manager>) -> Body<Handle> {
     let handle = |key: &Key| rows.handle(key).cloned().unwrap_or(Handle::Riding);
-    match body.clone() {
-        Body::Router { name, project } => Body::Router { name, project },
-        Body::LinkTier0 { name } => Body::LinkTier0 { name },
+    match body {
+        Body::Router { name, project } => Body::Router {
+            name: name.clone(),
+            project: project.clone(),
+        },
+        Body::LinkTier0 { name } => Body::LinkTier0 { name: name.clone() },
         Body::LinkTier1 { name, router, peer } => Body::LinkTier1 {
-            name,
-            router: handle(&router),
-            peer: handle(&peer),
+            name: name.clone(),
+            router: handle(router),
+            peer: handle(peer),
         },
         Body::Advertisement { router } => Body::Advertisement {
-            router: handle(&router),
+            router: handle(router),
         },
-        Body::IpSubnet { routed, project } => Body::IpSubnet { routed, project },
-        Body::Switch { name, project } => Body::Switch { name, project },
+        Body::IpSubnet { routed, project } => Body::IpSubnet {
+            routed: *routed,
+            project: project.clone(),
+        },
+        Body::Switch { name, project } => Body::Switch {
+            name: name.clone(),
+            project: project.clone(),
+        },
         Body::GatewayPort { name, switch } => Body::GatewayPort {
-            name,
-            switch: handle(&switch),
+            name: name.clone(),
+            switch: handle(switch),
         },
         Body::Downlink {
             name,
@@ -120,11 +129,11 @@ pub(super) fn resolve(body: &Wanted, rows: &dyn Resolve<Manager>) -> Body<Handle
             subnet,
             cidr,
         } => Body::Downlink {
-            name,
-            router: handle(&router),
-            port: handle(&port),
-            subnet: handle(&subnet),
-            cidr,
+            name: name.clone(),
+            router: handle(router),
+            port: handle(port),
+            subnet: handle(subnet),
+            cidr: *cidr,
         },
         Body::Port {
             name,
@@ -140,22 +149,22 @@ pub(super) fn resolve(body: &Wanted, rows: &dyn Resolve<Manager>) -> Body<Handle
             labels,
             ..
         } => Body::Port {
-            name,
-            switch: handle(&switch),
-            parent: handle(&parent),
-            profile: handle(&profile),
-            vlan,
-            address,
-            mac,
-            app,
-            project,
-            groups,
-            labels,
+            name: name.clone(),
+            switch: handle(switch),
+            parent: handle(parent),
+            profile: handle(profile),
+            vlan: *vlan,
+            address: *address,
+            mac: *mac,
+            app: app.clone(),
+            project: project.clone(),
+            groups: groups.clone(),
+            labels: labels.clone(),
             after: Apart(Vec::new()),
         },
         Body::Claim { pool, project } => Body::Claim {
-            pool: pool.map(|p| handle(&p)),
-            project,
+            pool: pool.as_ref().map(handle),
+            project: project.clone(),
         },
         Body::Nat {
             name,
@@ -163,30 +172,30 @@ pub(super) fn resolve(body: &Wanted, rows: &dyn Resolve<Manager>) -> Body<Handle
             source,
             destination,
             translated,
-        } => {
-            let translated = match translated {
+        } => Body::Nat {
+            name: name.clone(),
+            priority: *priority,
+            source: *source,
+            destination: *destination,
+            translated: match translated {
                 Translated::Claim { claim, .. } => Translated::Claim {
-                    claim: handle(&claim),
-                    address: rows.attributes(&claim).and_then(|a| a.address),
+                    claim: handle(claim),
+                    address: rows.attributes(claim).and_then(|a| a.address),
                 },
                 Translated::Untranslated => Translated::Untranslated,
-            };
-            Body::Nat {
-                name,
-                priority,
-                source,
-                destination,
-                translated,
-            }
-        }
-        Body::Group { name, group } => Body::Group { name, group },
-        Body::Union { name } => Body::Union { name },
-        Body::Member { group, member } => Body::Member {
-            group: handle(&group),
-            member: handle(&member),
+            },
         },
-        Body::ClusterGroup { name } => Body::ClusterGroup { name },
-        Body::SpoofGuard { name } => Body::SpoofGuard { name },
+        Body::Group { name, group } => Body::Group {
+            name: name.clone(),
+            group: group.clone(),
+        },
+        Body::Union { name } => Body::Union { name: name.clone() },
+        Body::Member { group, member } => Body::Member {
+            group: handle(group),
+            member: handle(member),
+        },
+        Body::ClusterGroup { name } => Body::ClusterGroup { name: name.clone() },
+        Body::SpoofGuard { name } => Body::SpoofGuard { name: name.clone() },
         Body::Found => Body::Found,
         Body::Section {
             name,
@@ -195,24 +204,24 @@ pub(super) fn resolve(body: &Wanted, rows: &dyn Resolve<Manager>) -> Body<Handle
             anchor,
             applied_to,
         } => Body::Section {
-            name,
-            tier,
-            logs,
-            anchor: Apart(anchor.0.map(|r| handle(&r))),
-            applied_to: targets(&applied_to, &handle),
+            name: name.clone(),
+            tier: *tier,
+            logs: *logs,
+            anchor: Apart(anchor.0.as_ref().map(handle)),
+            applied_to: targets(applied_to, handle),
         },
         Body::Rule(rule) => Body::Rule(RuleBody {
             section: handle(&rule.section),
             direction: rule.direction,
             peers: match &rule.peers {
                 PeerSet::Any => PeerSet::Any,
-                PeerSet::Of(all) => PeerSet::Of(targets(all, &handle)),
-                PeerSet::NoneOf(all) => PeerSet::NoneOf(targets(all, &handle)),
+                PeerSet::Of(all) => PeerSet::Of(targets(all, handle)),
+                PeerSet::NoneOf(all) => PeerSet::NoneOf(targets(all, handle)),
             },
-            services: in_order(rule.services),
+            services: in_order(rule.services.clone()),
             action: rule.action,
             log: rule.log,
-            applied_to: targets(&rule.applied_to, &handle),
+            applied_to: targets(&rule.applied_to, handle),
         }),
     }
 }
@@ -229,7 +238,7 @@ pub(super) fn in_order(mut services: Vec<Service>) -> Vec<Service> {
 }
 
 /// Resolved references, in an order that does not depend on how they were named.
-fn targets(all: &[Target<Key>], handle: &impl Fn(&Key) -> Handle) -> Vec<Target<Handle>> {
+fn targets(all: &[Target<Key>], handle: impl Fn(&Key) -> Handle) -> Vec<Target<Handle>> {
     let mut resolved: Vec<Target<Handle>> = all
         .iter()
         .map(|target| match target {

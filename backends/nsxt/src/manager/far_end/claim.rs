@@ -99,7 +99,7 @@ impl NsxFarEnd {
 
     async fn carry_on(&self, claim: &mut Claim<'_>, pools: &[String]) -> Result<Outcome<Manager>, Halt> {
         if let Some(set) = claim.set.clone() {
-            let read = self.read_set(&set).await?;
+            let read = self.read_set(claim.key, &set).await?;
             let Some(read) = read else {
                 return Ok(Outcome::Stale);
             };
@@ -124,7 +124,7 @@ impl NsxFarEnd {
         match claimed.state.as_str() {
             Claimed::HELD if usable => self.hold(claim, claimed).await.map(Some),
             Claimed::PENDING if usable => {
-                let Some(pool) = self.read_pool(&claimed.pool).await? else {
+                let Some(pool) = self.read_pool(claim.key, &claimed.pool).await? else {
                     return Ok(None);
                 };
                 if !pool.is_taken(claimed.address) {
@@ -145,7 +145,7 @@ impl NsxFarEnd {
         let seed = digest::of(claim.key).0;
         let (mut denied, mut full) = (Vec::new(), Vec::new());
         for id in pools {
-            let Some(mut pool) = self.read_pool(id).await? else {
+            let Some(mut pool) = self.read_pool(claim.key, id).await? else {
                 continue;
             };
             if !pool.admits(&self.env().cluster, claim.project) {
@@ -208,7 +208,10 @@ impl NsxFarEnd {
         pool: &Pool,
         claimed: &Claimed,
     ) -> Result<Option<Outcome<Manager>>, Halt> {
-        if self.named_by_another(claim.set.as_ref(), claimed).await? {
+        if self
+            .named_by_another(claim.key, claim.set.as_ref(), claimed)
+            .await?
+        {
             return Ok(None);
         }
         if pool.is_exclusive(&self.env().cluster) {
@@ -284,7 +287,7 @@ impl NsxFarEnd {
     }
 
     async fn let_go(&self, key: &Key, set: &Handle, fence: Deadline) -> Result<(), Halt> {
-        let Some(read) = self.read_set(set).await? else {
+        let Some(read) = self.read_set(key, set).await? else {
             return Ok(());
         };
         if let Some(claimed) = Claimed::read(&read) {
@@ -322,7 +325,7 @@ impl NsxFarEnd {
         }
         if super::outcome::is_content(&error) {
             // What NSX says of an address that is not allocated is not published: look.
-            let pool = self.read_pool(&claimed.pool).await?;
+            let pool = self.read_pool(key, &claimed.pool).await?;
             if pool.is_none_or(|pool| !pool.is_taken(claimed.address)) {
                 return Ok(());
             }
@@ -337,10 +340,10 @@ impl NsxFarEnd {
 
     /// Whether an address that may be allocated to us is so for certain.
     async fn is_surely_ours(&self, key: &Key, set: &Handle, claimed: &Claimed) -> Result<bool, Halt> {
-        let Some(pool) = self.read_pool(&claimed.pool).await? else {
+        let Some(pool) = self.read_pool(key, &claimed.pool).await? else {
             return Ok(false);
         };
-        if !pool.is_taken(claimed.address) || self.named_by_another(Some(set), claimed).await? {
+        if !pool.is_taken(claimed.address) || self.named_by_another(key, Some(set), claimed).await? {
             return Ok(false);
         }
         let ours = pool.is_exclusive(&self.env().cluster);
@@ -354,23 +357,28 @@ impl NsxFarEnd {
     }
 
     /// Whether another IP set, of whichever cluster, names this address of this pool.
-    async fn named_by_another(&self, set: Option<&Handle>, claimed: &Claimed) -> Result<bool, Halt> {
+    async fn named_by_another(
+        &self,
+        key: &Key,
+        set: Option<&Handle>,
+        claimed: &Claimed,
+    ) -> Result<bool, Halt> {
         let own = set.map(handle_id).map(|id| id.to_string()).unwrap_or_default();
         let sets = self.whole(&paths::list(self.env(), Part::Claim), &[]).await;
-        let sets = sets.map_err(|e| Box::new(unread(&e)))?;
+        let sets = sets.map_err(|e| Box::new(unread(key, &e)))?;
         Ok(sets.iter().filter(|s| text(s, "id") != own).any(|s| {
             let other = Claimed::read(s);
             other.is_some_and(|o| o.pool == claimed.pool && o.address == claimed.address)
         }))
     }
 
-    async fn read_set(&self, set: &Handle) -> Result<Option<Value>, Halt> {
+    async fn read_set(&self, key: &Key, set: &Handle) -> Result<Option<Value>, Halt> {
         let path = paths::object(self.env(), Part::Claim, set);
-        self.get(&path).await.map_err(|e| Box::new(unread(&e)))
+        self.get(&path).await.map_err(|e| Box::new(unread(key, &e)))
     }
 
-    async fn read_pool(&self, id: &str) -> Result<Option<Pool>, Halt> {
-        self.pool(id).await.map_err(|e| Box::new(unread(&e)))
+    async fn read_pool(&self, key: &Key, id: &str) -> Result<Option<Pool>, Halt> {
+        self.pool(id).await.map_err(|e| Box::new(unread(key, &e)))
     }
 
     async fn put_set(
@@ -384,7 +392,7 @@ impl NsxFarEnd {
         let path = paths::object(self.env(), Part::Claim, set);
         let mut attempts = 0;
         loop {
-            let Some(read) = self.read_set(set).await? else {
+            let Some(read) = self.read_set(key, set).await? else {
                 return Err(Box::new(Outcome::Stale));
             };
             let body = overlay(&read, encode_claim(self.env(), key, project, claimed), false);

@@ -165,7 +165,10 @@ impl NsxFarEnd {
         let read = match self.get(&path).await {
             Ok(Some(read)) => read,
             Ok(None) => return Err(Rejected::Section(Outcome::Stale)),
-            Err(error) => return Err(Rejected::Section(unread(&error))),
+            Err(error) => {
+                let key = steps.first().map_or_else(any_section, |step| step.key.clone());
+                return Err(Rejected::Section(unread(&key, &error)));
+            }
         };
         let most = self.env().limits.rules;
         if read["rule_count"].as_u64().unwrap_or(0) as usize + steps.len() > most {

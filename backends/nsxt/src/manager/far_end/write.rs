@@ -123,7 +123,7 @@ impl NsxFarEnd {
             let read = match self.get(&path).await {
                 Ok(Some(read)) => read,
                 Ok(None) => return Outcome::Stale,
-                Err(error) => return unread(&error),
+                Err(error) => return unread(key, &error),
             };
             let encoded = encode(self.env(), key, body);
             let changed = overlay(&read, encoded, key.part == Part::Port);
@@ -179,7 +179,7 @@ impl NsxFarEnd {
             Err(error) if is_content(&error) => match self.member(&handle).await {
                 Ok(Some(_)) => done,
                 Ok(None) => outcome(key, Deed::Change, &error),
-                Err(error) => unread(&error),
+                Err(error) => unread(key, &error),
             },
             Err(error) => outcome(key, Deed::Change, &error),
         }
@@ -236,7 +236,7 @@ impl NsxFarEnd {
         let member = match self.member(handle).await {
             Ok(Some(member)) => member,
             Ok(None) => return Outcome::Gone,
-            Err(error) => return unread(&error),
+            Err(error) => return unread(key, &error),
         };
         let members = json!({ "members": [bare(member)] });
         match self.members(handle, "REMOVE_MEMBERS", &members, fence).await {
@@ -244,7 +244,7 @@ impl NsxFarEnd {
             Err(error) if is_content(&error) => match self.member(handle).await {
                 Ok(None) => Outcome::Gone,
                 Ok(Some(_)) => outcome(key, Deed::Remove, &error),
-                Err(error) => unread(&error),
+                Err(error) => unread(key, &error),
             },
             Err(error) => outcome(key, Deed::Remove, &error),
         }
@@ -256,8 +256,11 @@ pub(super) fn is_stale(error: &TransportError) -> bool {
 }
 
 /// What a failed read before a write means for the step: nothing was written.
-pub(super) fn unread(error: &TransportError) -> Outcome<Manager> {
-    Outcome::NotSent(super::outcome::unreachable(error))
+pub(super) fn unread(key: &Key, error: &TransportError) -> Outcome<Manager> {
+    match outcome(key, Deed::Change, error) {
+        Outcome::Refused(failure) => Outcome::Refused(failure),
+        _ => Outcome::NotSent(super::outcome::unreachable(error)),
+    }
 }
 
 /// The id in the handle of an object.

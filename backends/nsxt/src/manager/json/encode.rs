@@ -218,7 +218,7 @@ pub(in crate::manager) fn encode_claim(
             .map(|a| Tag::new(tags::SUSPECT, a.to_string())),
     );
     json!({
-        "resource_type": "IPSet", "display_name": env.name(&format!("snat-{project}")),
+        "resource_type": "IPSet", "display_name": env.name(format_args!("snat-{project}")),
         "ip_addresses": [claimed.address], "tags": tags,
     })
 }
