@@ -193,7 +193,7 @@ impl Rig {
     /// Starts a controller and waits until the network is as wanted.
     pub async fn settled(&self) -> Live {
         let live = self.live();
-        live.settle().await;
+        live.converge().await;
         live
     }
 

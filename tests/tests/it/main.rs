@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod counts;
+mod crash;
 mod platform;
 mod platform_changes;
 mod platform_failures;
