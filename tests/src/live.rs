@@ -61,12 +61,15 @@ impl Live {
         let wait = running.wait_for(Option::is_some);
         let started = tokio::time::timeout(LIMIT, wait).await;
         let running = started.expect("the controller starts in time");
-        running.expect("the controller starts").clone().expect("waited for")
+        running
+            .expect("the controller starts")
+            .clone()
+            .expect("waited for")
     }
 
-    /// The latest report.
-    pub async fn report(&self) -> Arc<Report> {
-        self.running().await.reports.borrow().clone()
+    /// How it is doing now.
+    pub async fn report(&self) -> Report {
+        self.ask(Order::Report).await
     }
 
     /// Waits until a report fits.
@@ -84,10 +87,14 @@ impl Live {
 
     /// The total difference now.
     pub async fn plan(&self) -> Plan {
-        let (to, plan) = oneshot::channel();
+        self.ask(Order::Plan).await
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> T {
+        let (to, answer) = oneshot::channel();
         let running = self.running().await;
-        running.orders.send(Order::Plan(to)).await.expect("the controller runs");
-        plan.await.expect("the controller answers")
+        running.orders.send(order(to)).await.expect("the controller runs");
+        answer.await.expect("the controller answers")
     }
 
     /// Waits until every source has been looked at afresh, so that whatever was changed before this call has
@@ -119,18 +126,15 @@ impl Live {
     }
 
     async fn calm(&self) {
-        let mut reports = self.running().await.reports;
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
         loop {
-            let report = reports.borrow_and_update().clone();
-            let status = report.status.as_ref();
-            let departing = status.map_or(1, |status| status.departing);
+            ticks.tick().await;
+            let report = self.report().await;
+            let departing = report.status.as_ref().map_or(1, |status| status.departing);
             if report.read_all() && report.converged() && departing == 0 && self.plan().await.steps.is_empty()
             {
                 return;
             }
-            // A plan may be empty again without a new report.
-            let changed = tokio::time::timeout(Duration::from_millis(20), reports.changed()).await;
-            assert!(!matches!(changed, Ok(Err(_))), "the controller ended");
         }
     }
 

@@ -9,7 +9,10 @@ use std::path::PathBuf;
 /// not, hence the message.
 pub fn ncp() -> PathBuf {
     let me = std::env::current_exe().expect("the test's own path");
-    let program = me.parent().and_then(|deps| deps.parent()).map(|dir| dir.join("ncp"));
+    let program = me
+        .parent()
+        .and_then(|deps| deps.parent())
+        .map(|dir| dir.join("ncp"));
     let program = program.expect("below a target folder");
     assert!(
         program.is_file(),

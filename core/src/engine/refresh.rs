@@ -57,6 +57,7 @@ impl<D: Dialect> Engine<D> {
             }
             ObjectKey::Address(address) => {
                 self.linger(address, now);
+                self.admit(address);
                 self.compile_key(key);
             }
             _ => self.compile_key(key),
@@ -132,6 +133,19 @@ impl<D: Dialect> Engine<D> {
                 .iter()
                 .any(|key| self.planner.may_stand(key)),
             _ => self.planner.may_stand(key),
+        }
+    }
+
+    /// Applies the caps to an app's address; one given up lets others in.
+    fn admit(&mut self, address: &EgressAddress) {
+        let used = self.index.derived().egress_users(address).next().is_some();
+        if used && self.settings.translate {
+            if self.choices.admit(address, self.settings.egress_caps) {
+                self.touch_users(address);
+            }
+        } else if !matches!(self.choices.egress(address), EgressState::Ready(_)) {
+            let others = self.choices.dismiss(address);
+            self.dirty.extend(others.into_iter().map(ObjectKey::Address));
         }
     }
 

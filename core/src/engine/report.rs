@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::brake::BrakeStatus;
 use super::{Engine, Failure};
+use crate::choices::{Capped, Load};
+use crate::code::Code;
 use crate::compile::{Compiled, compile, keys_from_scratch};
 use crate::condition::Condition;
 use crate::dialect::{Dialect, RowKey};
@@ -15,7 +17,7 @@ use crate::id::Name;
 use crate::index::ScopeStatus;
 use crate::intent::{EgressOwner, Origin};
 use crate::planner::Sight;
-use crate::topology::{Kind, ObjectKey, SectionKey};
+use crate::topology::{Kind, ObjectKey, PlatformSection, SectionKey};
 
 /// How the engine is doing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,18 +70,16 @@ struct ObjectStatus {
 impl<D: Dialect> Engine<D> {
     /// How the engine is doing.
     pub fn status(&self) -> Status {
-        let mut objects: BTreeMap<Kind, usize> = BTreeMap::new();
-        for key in self.planner.standing_objects() {
-            *objects.entry(key.kind()).or_default() += 1;
-        }
+        let kinds = self.kinds();
+        let standing = kinds.iter().filter(|(_, k)| k.present > 0);
         Status {
             observed: self.planner.inventory_complete(),
             converged: self.settled(),
             decided: self.dirty.is_empty() && self.reads.is_empty() && !self.planner.has_reads(),
             unsettled: self.planner.counts().unsettled,
             in_flight: self.planner.in_flight(),
-            objects,
-            kinds: self.kinds(),
+            objects: standing.map(|(kind, k)| (*kind, k.present)).collect(),
+            kinds,
             scopes: self.index.scope_status(),
             brake: self.brake.status().cloned(),
             departing: self.index.departing(),
@@ -149,9 +149,35 @@ impl<D: Dialect> Engine<D> {
                 format!("{key}: {}", failure.message),
             ));
         }
+        all.extend(self.over_caps());
         all.sort();
         all.dedup();
         all
+    }
+
+    /// Caps on apps' own addresses: who is kept from one, and which are nearly used up.
+    fn over_caps(&self) -> Vec<Condition> {
+        let code = Code::SnatProcessFailed;
+        let over = self.choices.over_cap().map(|address| {
+            let key = ObjectKey::Address(address.clone());
+            let message =
+                format!("{key}: the cap on addresses of apps is reached; raise it or let others go");
+            condition(self.origin(&key), code, message)
+        });
+        let loads = self.choices.cap_loads(self.settings.egress_caps).into_iter();
+        let near = loads.filter(Load::alarms).map(|load| {
+            let (origin, what) = match &load.capped {
+                Capped::Pool(Some(pool)) => (self.origin(&ObjectKey::Pool(pool.clone())), "from the pool"),
+                Capped::Pool(None) => (
+                    self.origin(&ObjectKey::Section(SectionKey::Platform(PlatformSection::Allow))),
+                    "from the default pools",
+                ),
+                Capped::Project(project) => (self.origin(&ObjectKey::Router(project.clone())), "here"),
+            };
+            let message = format!("apps hold {} of at most {} addresses {what}", load.held, load.cap);
+            condition(origin, code, message)
+        });
+        over.chain(near).collect()
     }
 
     /// The platform's object that a network object exists for.
@@ -228,7 +254,7 @@ impl<D: Dialect> Engine<D> {
     }
 }
 
-fn condition(origin: Origin, code: crate::code::Code, message: String) -> Condition {
+fn condition(origin: Origin, code: Code, message: String) -> Condition {
     Condition {
         origin,
         code,

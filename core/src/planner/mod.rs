@@ -228,16 +228,6 @@ impl<D: Dialect> Planner<D> {
         wanted.map(|(_, r)| &r.key.object)
     }
 
-    /// The objects that are wanted and of which something stands, each once, in no order.
-    pub(crate) fn standing_objects(&self) -> impl Iterator<Item = &ObjectKey> {
-        let stands = |id: RowId| {
-            let row = self.rows.get(id);
-            row.is_some_and(|r| r.want.is_some() && matches!(r.sight, Sight::Present(..)))
-        };
-        let objects = self.rows.objects();
-        objects.filter(move |object| self.rows.of(object).any(stands))
-    }
-
     /// Whether the object has a row, wanted or not.
     pub(crate) fn has_rows(&self, object: &ObjectKey) -> bool {
         self.rows.of(object).next().is_some()

@@ -117,11 +117,6 @@ impl<D: Dialect> Rows<D> {
             .find(|id| self.get(*id).is_some_and(|r| r.key.part == key.part))
     }
 
-    /// The objects that have rows, in no order.
-    pub(super) fn objects(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.heads.keys()
-    }
-
     /// The rows of an object.
     pub(super) fn of(&self, object: &ObjectKey) -> impl Iterator<Item = RowId> {
         let mut next = self.heads.get(object).copied();

@@ -65,7 +65,8 @@ impl<D: Dialect> Planner<D> {
             return id;
         }
         // What a whole listing did not show is absent; what others make is looked for each time.
-        let known = self.inventory.proves_absence() && !self.dialect.looked_for(&key);
+        let list = self.dialect.collection(&key);
+        let known = self.inventory.proves_absence(list) && !self.dialect.looked_for(&key);
         let sight = if known { Sight::Absent } else { Sight::Unread };
         self.rows.make(key, sight)
     }
