@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Engine, TIDY};
 use crate::choices::{EgressState, Lack};
 use crate::code::Code;
-use crate::compile::{Compiled, HELD_GROUP, compile, keys_from_scratch, platform_rules, project_keys};
+use crate::compile::{Compiled, HELD_GROUP, compile, platform_rules, project_keys, push_all_keys};
 use crate::dialect::{Dialect, Failure};
 use crate::id::{GroupId, ProjectId, WorkloadId};
 use crate::intent::{EgressAddress, EgressOwner};
@@ -185,8 +185,9 @@ impl<D: Dialect> Engine<D> {
     fn touch_everything(&mut self) {
         self.touch_platform();
         let members = self.dialect.members_are_rows();
-        let keys = keys_from_scratch(self.context(), members);
-        self.dirty.extend(keys);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        push_all_keys(self.context(), members, &mut dirty);
+        self.dirty = dirty;
         let projects = self.index.projects().map(|p| &p.id);
         let used = self.index.workloads().map(|w| &w.project);
         let projects: BTreeSet<&ProjectId> = projects.chain(used).collect();
@@ -230,7 +231,7 @@ impl<D: Dialect> Engine<D> {
         }
         for address in self.choices.lingered(now) {
             self.dirty.extend(address.pool.clone().map(ObjectKey::Pool));
-            self.dirty.push(ObjectKey::Address(address));
+            self.dirty.push(ObjectKey::address(address));
         }
         let waiting = self.choices.may_be_placed(now).into_iter();
         self.dirty.extend(waiting.map(ObjectKey::Port));

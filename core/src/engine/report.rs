@@ -72,13 +72,14 @@ impl<D: Dialect> Engine<D> {
     pub fn status(&self) -> Status {
         let kinds = self.kinds();
         let standing = kinds.iter().filter(|(_, k)| k.present > 0);
+        let objects = standing.map(|(kind, k)| (*kind, k.present)).collect();
         Status {
             observed: self.planner.inventory_complete(),
             converged: self.settled(),
             decided: self.dirty.is_empty() && self.reads.is_empty() && !self.planner.has_reads(),
             unsettled: self.planner.counts().unsettled,
             in_flight: self.planner.in_flight(),
-            objects: standing.map(|(kind, k)| (*kind, k.present)).collect(),
+            objects,
             kinds,
             scopes: self.index.scope_status(),
             brake: self.brake.status().cloned(),

@@ -204,13 +204,8 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn note(&mut self, id: RowId, seen: Seen<D>, epoch: u64) {
-        if let Some(row) = self.rows.get(id)
-            && let Sight::Present(old, _) = &row.sight
-            && self.handles.get(&old.handle) == Some(&id)
-        {
-            self.handles.remove(&old.handle);
-        }
-        self.handles.insert(seen.handle.clone(), id);
+        self.rows.unname(id);
+        self.rows.name(&seen.handle, id);
         self.recount(id, |row| {
             row.sight = Sight::Present(seen, epoch);
             row.known = None;
@@ -228,13 +223,9 @@ impl<D: Dialect> Planner<D> {
         for id in &ids {
             let Some(row) = self.rows.get(*id) else { continue };
             if let Sight::Present(seen, _) = &row.sight {
-                self.news
-                    .push_back(News::Stands(row.key.clone(), seen.attributes));
-                let refs: Vec<_> = seen
-                    .refs
-                    .iter()
-                    .filter_map(|h| self.handles.get(h).copied())
-                    .collect();
+                let news = News::Stands(row.key.clone(), seen.attributes);
+                let refs = self.referents(*id, &seen.refs);
+                self.tell(news);
                 self.set_seen_refs(*id, refs, source);
             }
         }
@@ -261,7 +252,7 @@ impl<D: Dialect> Planner<D> {
                 self.make_uncertain(id);
                 self.recount(id, |row| row.sight = Sight::Absent);
                 if known {
-                    self.news.push_back(News::Gone(key));
+                    self.tell(News::Gone(key));
                 }
             }
             (false, true) => self.make_uncertain(id),

@@ -391,7 +391,7 @@ fn a_claim_says_how_far_it_has_come() {
         owner: EgressOwner::Project(org()),
         pool: Some(PoolName::new("p")),
     };
-    let key = RowKey::new(ObjectKey::Address(address), Part::Claim);
+    let key = RowKey::new(ObjectKey::address(address), Part::Claim);
     let body = Body::Claim {
         pool: Some(id("pool")),
         project: org(),
