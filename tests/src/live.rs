@@ -101,6 +101,12 @@ impl Live {
     /// been heard of, and until the network is as wanted and nothing departs any more.
     pub async fn settle(&self) {
         self.hear().await;
+        self.converge().await;
+    }
+
+    /// Waits until every source has been listed, and the network is as wanted and nothing departs any more.
+    /// Enough for a controller that was started after the last change.
+    pub async fn converge(&self) {
         let done = tokio::time::timeout(LIMIT, self.calm()).await;
         if done.is_err() {
             let (report, plan) = (self.report().await, self.plan().await);
@@ -126,7 +132,7 @@ impl Live {
     }
 
     async fn calm(&self) {
-        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
         loop {
             ticks.tick().await;
             let report = self.report().await;

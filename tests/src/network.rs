@@ -44,6 +44,9 @@ fn forget_choices(value: &mut Value) {
                     "traffic_tag" | "mac_address" => *value = Value::from("*"),
                     _ => forget_choices(value),
                 }
+                if let ("members", Value::Array(members)) = (name.as_str(), value) {
+                    members.sort_by_cached_key(Value::to_string);
+                }
             }
         }
         _ => {}
@@ -254,3 +257,22 @@ const UNMARKED: [&str; 6] = [
     "FirewallStatus",
     "LogicalRouterPort",
 ];
+
+/// Holds that what is not this cluster's is as it was, to the revision, and that nothing has come that bears
+/// no marks.
+///
+/// # Panics
+/// With what differs.
+pub fn assert_untouched(what: &str, before: &BTreeMap<String, Value>, inventory: &Inventory) {
+    let now = foreign(inventory);
+    let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let differ = keys.into_iter().filter(|key| before.get(*key) != now.get(*key));
+    let lines: Vec<String> = differ
+        .map(|key| format!("{key}\n- {:?}\n+ {:?}", before.get(key), now.get(key)))
+        .collect();
+    assert!(
+        lines.is_empty(),
+        "{what}: what is foreign was touched\n{}",
+        lines.join("\n")
+    );
+}

@@ -110,7 +110,8 @@ pub fn pace() -> Pace {
         policies: Some(soon),
         departure: soon,
         settle: Duration::from_millis(20),
-        capi_full: soon,
+        // Every look shows deletions too.
+        capi_full: Duration::ZERO,
         ..Pace::default()
     }
 }
@@ -193,7 +194,7 @@ impl Rig {
     /// Starts a controller and waits until the network is as wanted.
     pub async fn settled(&self) -> Live {
         let live = self.live();
-        live.settle().await;
+        live.converge().await;
         live
     }
 
