@@ -143,7 +143,8 @@ impl<D: Dialect> Engine<D> {
             }
         } else if !matches!(self.choices.egress(address), EgressState::Ready(_)) {
             let others = self.choices.dismiss(address);
-            self.dirty.extend(others.into_iter().map(|a| ObjectKey::Address(Box::new(a))));
+            self.dirty
+                .extend(others.into_iter().map(|a| ObjectKey::Address(Box::new(a))));
         }
     }
 
