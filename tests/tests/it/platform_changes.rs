@@ -269,6 +269,25 @@ async fn a_bad_rule_is_shown_on_its_group_and_lost_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_for_ipv6_are_accepted_and_emit_nothing() {
+    let (rig, live) = world().await;
+    let written = rig
+        .writes_during(&live, async || {
+            let rules = vec![
+                json!({"protocol": "tcp", "destination": "10.20.30.0/24", "ports": "1521,1526"}),
+                json!({"protocol": "udp", "destination": "10.20.30.9", "ports": "53"}),
+                json!({"protocol": "all", "destination": "2001:db8::/32"}),
+                json!({"protocol": "icmpv6", "destination": "2001:db8::1", "type": -1, "code": -1}),
+            ];
+            rig.foundation.update_security_group("database", rules).unwrap();
+        })
+        .await;
+    assert_eq!(written.total(), 0, "{written:?}");
+    crate::platform::nothing_shown(&live).await;
+    end(rig, live).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foundation_of_2019_works_the_same() {
     let scenario = Scenario::built_in().unwrap();
     let text = serde_json::to_string(&scenario).unwrap();
