@@ -79,9 +79,12 @@ impl<D: Dialect> Engine<D> {
             vlan,
             address,
         };
+        let as_chosen = self.choices.port(workload) == Some(&choice);
         self.choices.restore(workload, choice, now, &self.settings);
-        self.dirty.push(key.object.clone());
-        self.touch_placed(workload);
+        if !as_chosen {
+            self.dirty.push(key.object.clone());
+            self.touch_placed(workload);
+        }
     }
 
     /// What hangs on a workload's place besides its port.
@@ -160,7 +163,7 @@ impl<D: Dialect> Engine<D> {
 
     fn was_refused(&mut self, key: &ObjectKey, _failure: &Failure) {
         let refused: Vec<EgressAddress> = match key {
-            ObjectKey::Address(address) => vec![address.clone()],
+            ObjectKey::Address(address) => vec![(**address).clone()],
             ObjectKey::Pool(pool) => {
                 let named = |a: &&EgressAddress| a.pool.as_ref() == Some(pool);
                 self.index

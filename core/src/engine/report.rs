@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::brake::BrakeStatus;
@@ -15,6 +16,7 @@ use crate::digest::Digest;
 use crate::id::Name;
 use crate::index::ScopeStatus;
 use crate::intent::{EgressOwner, Origin, Project, ProjectEgress};
+use crate::planner::Sight;
 use crate::topology::{Kind, ObjectKey, PlatformSection, SectionKey};
 
 /// How the engine is doing.
@@ -32,6 +34,8 @@ pub struct Status {
     pub in_flight: usize,
     /// Objects that stand, by kind.
     pub objects: BTreeMap<Kind, usize>,
+    /// Objects that are wanted, by kind, and how far they are.
+    pub kinds: BTreeMap<Kind, KindStatus>,
     /// Each source's scopes.
     pub scopes: Vec<ScopeStatus>,
     /// What the brake holds back.
@@ -42,13 +46,33 @@ pub struct Status {
     pub far_end: Option<Failure>,
 }
 
+/// How far the wanted objects of one kind are. Each is counted once, in whatever number of rows it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KindStatus {
+    /// Wanted.
+    pub desired: usize,
+    /// A row of it stands at least.
+    pub present: usize,
+    /// A row of it is missing, and has not failed.
+    pub waiting: usize,
+    /// Refused, or a row of it failed and is tried again.
+    pub failed: usize,
+}
+
+/// What the rows of one wanted object come to.
+#[derive(Default)]
+struct ObjectStatus {
+    present: bool,
+    missing: bool,
+    failed: bool,
+}
+
 impl<D: Dialect> Engine<D> {
     /// How the engine is doing.
     pub fn status(&self) -> Status {
-        let mut objects: BTreeMap<Kind, usize> = BTreeMap::new();
-        for key in self.planner.standing_objects() {
-            *objects.entry(key.kind()).or_default() += 1;
-        }
+        let kinds = self.kinds();
+        let standing = kinds.iter().filter(|(_, k)| k.present > 0);
+        let objects = standing.map(|(kind, k)| (*kind, k.present)).collect();
         Status {
             observed: self.planner.inventory_complete(),
             converged: self.settled(),
@@ -56,11 +80,41 @@ impl<D: Dialect> Engine<D> {
             unsettled: self.planner.counts().unsettled,
             in_flight: self.planner.in_flight(),
             objects,
+            kinds,
             scopes: self.index.scope_status(),
             brake: self.brake.status().cloned(),
             departing: self.index.departing(),
             far_end: self.far_end.last.clone(),
         }
+    }
+
+    fn kinds(&self) -> BTreeMap<Kind, KindStatus> {
+        let mut objects: FxHashMap<&ObjectKey, ObjectStatus> = FxHashMap::default();
+        for (key, want, sight) in self.planner.each_row() {
+            if want.is_some() {
+                let object = objects.entry(&key.object).or_default();
+                let stands = matches!(sight, Sight::Present(..));
+                object.present |= stands;
+                object.missing |= !stands;
+            }
+        }
+        for (key, _) in self.planner.failures() {
+            if let Some(object) = objects.get_mut(&key.object) {
+                object.failed = true;
+            }
+        }
+        for key in self.refused.keys() {
+            objects.entry(key).or_default().failed = true;
+        }
+        let mut kinds: BTreeMap<Kind, KindStatus> = BTreeMap::new();
+        for (key, object) in objects {
+            let kind = kinds.entry(key.kind()).or_default();
+            kind.desired += 1;
+            kind.present += usize::from(object.present);
+            kind.failed += usize::from(object.failed);
+            kind.waiting += usize::from(object.missing && !object.failed);
+        }
+        kinds
     }
 
     /// The operator confirms what the brakes hold back.
@@ -104,7 +158,7 @@ impl<D: Dialect> Engine<D> {
     fn over_caps(&self) -> Vec<Condition> {
         let code = Code::SnatProcessFailed;
         let over = self.choices.over_cap().map(|address| {
-            let key = ObjectKey::Address(address.clone());
+            let key = ObjectKey::Address(Box::new(address.clone()));
             let message =
                 format!("{key}: the cap on addresses of apps is reached; raise it or let others go");
             condition(self.origin(&key), code, message)
@@ -134,7 +188,7 @@ impl<D: Dialect> Engine<D> {
         let addresses = self.index.derived().egress_addresses();
         let apps = addresses
             .filter(|a| a.pool.as_ref() == Some(pool))
-            .map(|a| ObjectKey::Address(a.clone()));
+            .map(|a| ObjectKey::Address(Box::new(a.clone())));
         let named = |p: &&Project| matches!(&p.egress, ProjectEgress::Pool(named) if named == pool);
         let projects = self.index.projects().filter(named);
         let projects = projects.map(|p| ObjectKey::Router(p.id.clone()));

@@ -4,102 +4,18 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use foundation_emulator::{AppSpec, Phase, PolicySpec};
+use ncp_tests::LIMIT;
 use ncp_tests::network::{assert_same, assert_sound, assert_untouched, foreign, shape};
-use ncp_tests::oracle::assert_verdicts;
-use ncp_tests::rig::SMALL;
-use ncp_tests::{LIMIT, Live, Rig};
 use nsx_manager_emulator::{Counted, StopPoint};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+use crate::stories::{BEGIN, CHANGE, Story, Undisturbed};
 
 /// Rigs at once: they wait more than they work.
 const TOGETHER: usize = 4;
 
-/// What is done to the foundation while the requests are counted.
-type Change = fn(&Rig);
-
-/// A scenario: what stands before, and what is done then.
-#[derive(Clone, Copy)]
-struct Story {
-    /// A controller has settled before.
-    settled: bool,
-    change: Change,
-}
-
-/// Everything from nothing: two organizations, an app with addresses of its own, security groups with
-/// bindings, a policy.
-const BEGIN: Story = Story {
-    settled: false,
-    change: |_| {},
-};
-
-/// A little of everything over a network that stands.
-const CHANGE: Story = Story {
-    settled: true,
-    change: |rig| {
-        let foundation = &rig.foundation;
-        foundation.create_org("late").unwrap();
-        foundation.create_space("late", "dev").unwrap();
-        let own = AppSpec::new("late/dev", "own", 1).env("NCP_SNAT_POOL", "own-pool");
-        foundation.push(&own).unwrap();
-        foundation
-            .bind_security_group("database", "late/dev", Phase::Running)
-            .unwrap();
-        let policy = |source: &str, destination: &str| PolicySpec {
-            source: source.into(),
-            destination: destination.into(),
-            protocol: "tcp".into(),
-            ports: "9000".into(),
-        };
-        foundation.add_network_policy(&policy("own", "web")).unwrap();
-        foundation
-            .remove_network_policy(&PolicySpec {
-                ports: "8080".into(),
-                ..policy("shop/prod/web", "shop/prod/api")
-            })
-            .unwrap();
-        foundation.scale("web", 1).unwrap();
-        foundation.scale("pay", 0).unwrap();
-    },
-};
-
-/// What an undisturbed run comes to.
-struct Undisturbed {
-    shape: Value,
-    requests: u64,
-    writes: u64,
-}
-
 impl Story {
-    async fn begin(self) -> (Rig, Option<Live>) {
-        let rig = Rig::start(SMALL).await;
-        let live = match self.settled {
-            true => Some(rig.settled().await),
-            false => None,
-        };
-        (rig, live)
-    }
-
-    async fn undisturbed(self) -> Undisturbed {
-        let (rig, live) = self.begin().await;
-        let before = rig.managers.log().counts();
-        (self.change)(&rig);
-        let live = live.unwrap_or_else(|| rig.live());
-        live.settle().await;
-        let (after, inventory) = (rig.managers.log().counts(), rig.managers.inventory());
-        assert_sound("undisturbed", &inventory);
-        assert_verdicts(&rig);
-        live.stop().await.unwrap();
-        rig.stop().await;
-        Undisturbed {
-            shape: shape(&inventory),
-            requests: after.total - before.total,
-            writes: after.writes - before.writes,
-        }
-    }
-
     /// One run with a kill.
     async fn killed(self, n: u64, counted: Counted, point: StopPoint, like: &Undisturbed) {
         let what = format!("killed after {n} {counted:?}, {point:?}");
