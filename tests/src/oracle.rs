@@ -52,26 +52,15 @@ const PACKETS: [Packet; 7] = [
 pub fn assert_verdicts(rig: &Rig) -> (usize, usize) {
     let truth = rig.foundation.world();
     let oracle = oracle(rig, &truth);
-    let mut ends: Vec<End> = truth.containers.iter().map(|c| End::Workload(id(c))).collect();
-    ends.extend(
-        OUTSIDE
-            .iter()
-            .map(|a| End::Address(a.parse().expect("an address"))),
-    );
     let ports = ports_by_handle(rig);
     let (mut judged, mut passed, mut wrong) = (0, 0, Vec::new());
-    for from in &ends {
-        for to in ends.iter().filter(|to| *to != from && !both_outside(from, to)) {
-            for packet in PACKETS {
-                let flow = Flow::new(from.clone(), to.clone(), packet);
-                let wanted = oracle.verdict(&flow);
-                let found = rig.managers.verdict(&translate(&flow, &ports));
-                judged += 1;
-                passed += usize::from(found.allowed());
-                if wanted.allowed != found.allowed() {
-                    wrong.push(format!("{flow}: wanted {wanted:?}\n  found {found:?}"));
-                }
-            }
+    for flow in flows(&truth) {
+        let wanted = oracle.verdict(&flow);
+        let found = rig.managers.verdict(&translate(&flow, &ports));
+        judged += 1;
+        passed += usize::from(found.allowed());
+        if wanted.allowed != found.allowed() {
+            wrong.push(format!("{flow}: wanted {wanted:?}\n  found {found:?}"));
         }
     }
     assert!(
@@ -83,6 +72,23 @@ pub fn assert_verdicts(rig: &Rig) -> (usize, usize) {
     (judged, passed)
 }
 
+/// Every flow among the containers, and between them and some outside addresses.
+pub fn flows(truth: &Truth) -> Vec<Flow> {
+    let mut ends: Vec<End> = truth.containers.iter().map(|c| End::Workload(id(c))).collect();
+    ends.extend(
+        OUTSIDE
+            .iter()
+            .map(|a| End::Address(a.parse().expect("an address"))),
+    );
+    let mut flows = Vec::new();
+    for from in &ends {
+        for to in ends.iter().filter(|to| *to != from && !both_outside(from, to)) {
+            flows.extend(PACKETS.map(|packet| Flow::new(from.clone(), to.clone(), packet)));
+        }
+    }
+    flows
+}
+
 fn both_outside(a: &End, b: &End) -> bool {
     matches!((a, b), (End::Address(_), End::Address(_)))
 }
@@ -91,13 +97,18 @@ fn id(container: &ContainerTruth) -> WorkloadId {
     WorkloadId::new(&container.container)
 }
 
-fn oracle(rig: &Rig, truth: &Truth) -> Oracle {
+/// What the rig's configuration says of the platform.
+pub fn platform() -> PlatformRules {
     let net = |text: &str| Cidr::net(text.parse::<IpNet>().expect("a network"));
-    let platform = PlatformRules {
+    PlatformRules {
         container_blocks: [net("10.16.0.0/14")].into(),
         platform_sources: [net("10.0.4.0/24")].into(),
         deny: Action::Reject,
-    };
+    }
+}
+
+/// What the foundation's ground truth calls for.
+pub fn facts(truth: &Truth) -> Vec<Fact> {
     let mut facts: Vec<Fact> = truth
         .containers
         .iter()
@@ -114,7 +125,12 @@ fn oracle(rig: &Rig, truth: &Truth) -> Oracle {
         apps.iter()
             .map(|app| Fact::Policy(app_policy(app, &truth.policies))),
     );
-    let mut oracle = Oracle::new(facts, platform);
+    facts
+}
+
+/// The judge of the foundation's ground truth, with the addresses that containers have got.
+pub fn oracle(rig: &Rig, truth: &Truth) -> Oracle {
+    let mut oracle = Oracle::new(facts(truth), platform());
     let inventory = rig.managers.inventory();
     for port in inventory.list("LogicalPort") {
         let handle = port["attachment"]["context"]["app_id"].as_str();
@@ -266,7 +282,7 @@ fn addresses(text: &str) -> Cidr {
 }
 
 /// Port ids by container.
-fn ports_by_handle(rig: &Rig) -> BTreeMap<String, String> {
+pub fn ports_by_handle(rig: &Rig) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let ports = rig.managers.inventory().list("LogicalPort").into_iter();
     ports
@@ -279,7 +295,8 @@ fn ports_by_handle(rig: &Rig) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn translate(flow: &Flow, ports: &BTreeMap<String, String>) -> nsx::Flow {
+/// A flow in the managers' words.
+pub fn translate(flow: &Flow, ports: &BTreeMap<String, String>) -> nsx::Flow {
     let port = |id: &WorkloadId| ports.get(&id.to_string()).cloned().unwrap_or_default();
     let end = |end: &End| match end {
         End::Workload(id) => nsx::End::Port(port(id)),

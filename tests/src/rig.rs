@@ -64,6 +64,8 @@ pub struct Ha {
 pub struct Setup {
     /// The foundation, as YAML.
     pub scenario: String,
+    /// The foundation's shape.
+    pub foundation: foundation_emulator::Options,
     /// Managers.
     pub managers: usize,
     /// The release they speak.
@@ -86,6 +88,7 @@ impl Default for Setup {
     fn default() -> Setup {
         Setup {
             scenario: SMALL.to_owned(),
+            foundation: foundation_emulator::Options::default(),
             managers: 1,
             version: Version::default(),
             page_limit: None,
@@ -142,7 +145,7 @@ impl Rig {
 
     /// Starts the emulators.
     pub async fn with(setup: Setup) -> Rig {
-        let foundation = Foundation::start(foundation_emulator::Options::default())
+        let foundation = Foundation::start(setup.foundation.clone())
             .await
             .expect("the foundation starts");
         let scenario = Scenario::from_yaml(&setup.scenario).expect("the scenario reads");
