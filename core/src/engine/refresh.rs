@@ -126,12 +126,10 @@ impl<D: Dialect> Engine<D> {
         }
         match key {
             // A project's traffic that is translated already needs no other address on a guess.
-            ObjectKey::Address(EgressAddress {
-                owner: EgressOwner::Project(p),
-                ..
-            }) => [key, &ObjectKey::SubnetNat(p.clone(), 0)]
-                .iter()
-                .any(|key| self.planner.may_stand(key)),
+            ObjectKey::Address(address) if let EgressOwner::Project(p) = &address.owner => {
+                let nat = ObjectKey::SubnetNat(p.clone(), 0);
+                [key, &nat].iter().any(|key| self.planner.may_stand(key))
+            }
             _ => self.planner.may_stand(key),
         }
     }
@@ -145,7 +143,7 @@ impl<D: Dialect> Engine<D> {
             }
         } else if !matches!(self.choices.egress(address), EgressState::Ready(_)) {
             let others = self.choices.dismiss(address);
-            self.dirty.extend(others.into_iter().map(ObjectKey::Address));
+            self.dirty.extend(others.into_iter().map(|a| ObjectKey::Address(Box::new(a))));
         }
     }
 

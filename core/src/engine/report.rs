@@ -15,7 +15,7 @@ use crate::dialect::{Dialect, RowKey};
 use crate::digest::Digest;
 use crate::id::Name;
 use crate::index::ScopeStatus;
-use crate::intent::{EgressOwner, Origin};
+use crate::intent::{EgressOwner, Origin, Project, ProjectEgress};
 use crate::planner::Sight;
 use crate::topology::{Kind, ObjectKey, PlatformSection, SectionKey};
 
@@ -144,11 +144,9 @@ impl<D: Dialect> Engine<D> {
             .failures()
             .map(|(key, failure)| (&key.object, failure));
         for (key, failure) in rows.chain(&self.refused) {
-            all.push(condition(
-                self.origin(key),
-                failure.code,
-                format!("{key}: {}", failure.message),
-            ));
+            let message = about(key, failure);
+            let concerned = self.concerned(key).into_iter();
+            all.extend(concerned.map(|origin| condition(origin, failure.code, message.clone())));
         }
         all.extend(self.over_caps());
         all.sort();
@@ -160,7 +158,7 @@ impl<D: Dialect> Engine<D> {
     fn over_caps(&self) -> Vec<Condition> {
         let code = Code::SnatProcessFailed;
         let over = self.choices.over_cap().map(|address| {
-            let key = ObjectKey::Address(address.clone());
+            let key = ObjectKey::Address(Box::new(address.clone()));
             let message =
                 format!("{key}: the cap on addresses of apps is reached; raise it or let others go");
             condition(self.origin(&key), code, message)
@@ -179,6 +177,26 @@ impl<D: Dialect> Engine<D> {
             condition(origin, code, message)
         });
         over.chain(near).collect()
+    }
+
+    /// The platform's objects that are told of a network object's failure. A pool is made by others; those
+    /// who named it are told.
+    fn concerned(&self, key: &ObjectKey) -> Vec<Origin> {
+        let ObjectKey::Pool(pool) = key else {
+            return vec![self.origin(key)];
+        };
+        let addresses = self.index.derived().egress_addresses();
+        let apps = addresses
+            .filter(|a| a.pool.as_ref() == Some(pool))
+            .map(|a| ObjectKey::Address(Box::new(a.clone())));
+        let named = |p: &&Project| matches!(&p.egress, ProjectEgress::Pool(named) if named == pool);
+        let projects = self.index.projects().filter(named);
+        let projects = projects.map(|p| ObjectKey::Router(p.id.clone()));
+        let users: Vec<Origin> = apps.chain(projects).map(|key| self.origin(&key)).collect();
+        if users.is_empty() {
+            return vec![self.origin(key)];
+        }
+        users
     }
 
     /// The platform's object that a network object exists for.
@@ -253,6 +271,15 @@ impl<D: Dialect> Engine<D> {
         }
         rows
     }
+}
+
+/// What is said of a failure; most far ends name the object themselves.
+fn about(key: &ObjectKey, failure: &Failure) -> String {
+    let key = key.to_string();
+    if failure.message.starts_with(&key) {
+        return failure.message.to_string();
+    }
+    format!("{key}: {}", failure.message)
 }
 
 fn condition(origin: Origin, code: Code, message: String) -> Condition {

@@ -83,7 +83,7 @@ fn a_newcomer_beyond_the_cap_is_held_back_and_named_until_there_is_room() {
         let [first, second] = RIVALS.map(facts::workload_id);
         start(&mut sim, RIVALS[0]);
         start(&mut sim, RIVALS[1]);
-        assert_eq!(translated(&sim), [first.clone()]);
+        assert_eq!(translated(&sim), std::slice::from_ref(&first));
         assert_eq!(ports(&sim), 2, "its container has its network");
         let held = sim.engine.context().groups_of(&second);
         assert!(
@@ -106,7 +106,7 @@ fn a_newcomer_beyond_the_cap_is_held_back_and_named_until_there_is_room() {
         sim.run(Duration::from_secs(700));
         assert_eq!(
             translated(&sim),
-            [second.clone()],
+            std::slice::from_ref(&second),
             "the first one's address was kept for a while, then let go"
         );
         sim.check_law();

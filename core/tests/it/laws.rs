@@ -28,7 +28,7 @@ pub(crate) enum Act {
     Confirm,
 }
 
-pub fn some_act() -> impl Strategy<Value = Act> {
+pub(crate) fn some_act() -> impl Strategy<Value = Act> {
     let scope = 0..facts::scopes().len();
     prop_oneof![
         12 => facts::some_change().prop_map(Act::Change),
@@ -107,7 +107,7 @@ fn lived(style: Style, seed: u64, faults: Faults, acts: &[Act]) -> Sim {
 }
 
 /// Lives through a history, checking the law all along.
-pub fn live(sim: &mut Sim, acts: &[Act]) {
+pub(crate) fn live(sim: &mut Sim, acts: &[Act]) {
     for a in acts {
         act(sim, a);
         sim.check_law();

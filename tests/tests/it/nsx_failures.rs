@@ -149,7 +149,7 @@ async fn all_managers_dead_for_a_while() {
     assert!(!report.converged());
     let running = live.running().await;
     ncp_tests::until("an unhealthy peer in the status", || {
-        let snapshot = running.snapshot(&report);
+        let snapshot = running.snapshot(&report, false);
         let nsx = snapshot.peers.iter().find(|peer| peer.name == "nsx").unwrap();
         !nsx.healthy && nsx.code.as_deref() == Some("NCP00009")
     })

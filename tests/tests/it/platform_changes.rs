@@ -6,7 +6,7 @@ use foundation_emulator::{Age, Command, Delays, Options, Phase, Scenario};
 use ncp_tests::network::own;
 use ncp_tests::rig::SMALL;
 use ncp_tests::{Live, Rig, Setup};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::platform::{agree, containers, containers_of, dials, end, keys, ports, ports_fit, reaches};
 
@@ -138,40 +138,51 @@ async fn an_organization_keeps_its_network_until_it_is_deleted() {
     assert_eq!(keys(&rig, "LogicalRouter").len(), routers.len() - 1);
     rig.apply(Command::DeleteOrg { org: "shop".into() });
     agree(&rig, &live, "all deleted").await;
-    for kind in ["LogicalRouter", "LogicalSwitch", "LogicalPort", "IPSet"] {
+    for kind in ["LogicalRouter", "LogicalSwitch", "LogicalPort"] {
         assert!(keys(&rig, kind).is_empty(), "{kind}: {:?}", keys(&rig, kind));
     }
+    let addresses = keys(&rig, "IPSet");
+    assert!(
+        addresses.iter().all(|key| key.starts_with("address/group/")),
+        "an app's own address rests for a while, an organization's goes with it: {addresses:?}"
+    );
     end(rig, live).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn renames_reach_the_network_and_no_port() {
     let (rig, live) = world().await;
-    let written = rig
-        .writes_during(&live, async || {
-            rig.apply(Command::RenameOrg {
-                org: "shop".into(),
-                name: "store".into(),
-            });
-            rig.apply(Command::RenameSpace {
-                space: "store/prod".into(),
-                name: "live".into(),
-            });
-            rig.apply(Command::RenameApp {
-                app: "web".into(),
-                name: "front".into(),
-            });
-        })
-        .await;
-    assert!(
-        written.0.keys().all(|route| !route.contains("logical-ports")),
-        "a live container keeps what it was made with: {written:?}"
+    let before = container_ports(&rig);
+    rig.apply(Command::RenameOrg {
+        org: "shop".into(),
+        name: "store".into(),
+    });
+    rig.apply(Command::RenameSpace {
+        space: "store/prod".into(),
+        name: "live".into(),
+    });
+    rig.apply(Command::RenameApp {
+        app: "web".into(),
+        name: "front".into(),
+    });
+    live.settle().await;
+    assert_eq!(
+        container_ports(&rig),
+        before,
+        "a live container keeps what it was made with"
     );
     let routers = own(&rig.managers.inventory(), "LogicalRouter");
     let names: Vec<String> = routers.iter().map(|r| r["display_name"].to_string()).collect();
     assert!(names.iter().any(|name| name.contains("store")), "{names:?}");
     agree(&rig, &live, "renamed").await;
     end(rig, live).await;
+}
+
+/// The ports of containers as they are stored, with their revisions.
+fn container_ports(rig: &Rig) -> Vec<Value> {
+    let mut ports = own(&rig.managers.inventory(), "LogicalPort");
+    ports.retain(|port| port["attachment"]["context"]["vif_type"] == "CHILD");
+    ports
 }
 
 /// L-33: no restart, no restage.
@@ -254,6 +265,25 @@ async fn a_bad_rule_is_shown_on_its_group_and_lost_alone() {
         .unwrap();
     crate::platform::nothing_shown(&live).await;
     agree(&rig, &live, "mended").await;
+    end(rig, live).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_for_ipv6_are_accepted_and_emit_nothing() {
+    let (rig, live) = world().await;
+    let written = rig
+        .writes_during(&live, async || {
+            let rules = vec![
+                json!({"protocol": "tcp", "destination": "10.20.30.0/24", "ports": "1521,1526"}),
+                json!({"protocol": "udp", "destination": "10.20.30.9", "ports": "53"}),
+                json!({"protocol": "all", "destination": "2001:db8::/32"}),
+                json!({"protocol": "icmpv6", "destination": "2001:db8::1", "type": -1, "code": -1}),
+            ];
+            rig.foundation.update_security_group("database", rules).unwrap();
+        })
+        .await;
+    assert_eq!(written.total(), 0, "{written:?}");
+    crate::platform::nothing_shown(&live).await;
     end(rig, live).await;
 }
 

@@ -1,11 +1,15 @@
 //! Sources that are down, partial or stale: nothing is taken away on doubt, and all of it recovers by
 //! itself.
 
-use foundation_emulator::{Command, FailOver, Fault, FaultKind, PolicySpec, Service, StreamFaults};
+use std::time::Duration;
+
+use foundation_emulator::{Command, Delays, FailOver, Fault, FaultKind, PolicySpec, Service, StreamFaults};
 use ncp_tests::rig::SMALL;
 use ncp_tests::{Live, Rig, until};
 
-use crate::platform::{agree, containers, containers_of, dials, end, ports, ports_fit, reaches};
+use crate::platform::{
+    agree, containers, containers_of, dials, end, nothing_shown, ports, ports_fit, reaches, shown,
+};
 
 async fn world() -> (Rig, Live) {
     let rig = Rig::start(SMALL).await;
@@ -199,5 +203,28 @@ async fn a_stale_domain_freezes_retirements() {
     rig.foundation.clear_faults();
     rig.apply(Command::SyncDomains { synced: true });
     agree(&rig, &live, "fresh again").await;
+    end(rig, live).await;
+}
+
+/// The desired record goes before the containers stop, so a controller that starts between the two can't
+/// tell whose pool a container has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_that_starts_while_an_app_stops_keeps_the_ports_of_its_containers() {
+    let (rig, live) = world().await;
+    let web = containers_of(&rig, "web");
+    live.stop().await.unwrap();
+    rig.foundation.set_delays(Delays {
+        stop: Duration::from_secs(5),
+        ..Delays::default()
+    });
+    rig.foundation.delete_app("web").unwrap();
+    let live = rig.live();
+    shown(&live, "NCP06006", &web[0]).await;
+    listings(&live, 3).await;
+    let (stand, run) = (ports(&rig), containers(&rig));
+    assert!(run.is_subset(&stand), "{run:?} run and {stand:?} stand");
+    until("its containers are gone", || !containers(&rig).contains(&web[0])).await;
+    agree(&rig, &live, "all known again").await;
+    nothing_shown(&live).await;
     end(rig, live).await;
 }

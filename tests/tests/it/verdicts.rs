@@ -16,7 +16,7 @@ use ncp_core::index::Index;
 use ncp_core::intent::Fact;
 use ncp_core::settings::Settings;
 use ncp_core::time::Time;
-use ncp_core::verdict::{Judge, Membership, TopologyView};
+use ncp_core::verdict::{End, Flow, Judge, Membership, TopologyView};
 use ncp_tests::network::{assert_sound, own};
 use ncp_tests::oracle::{assert_verdicts, facts, flows, oracle, platform, ports_by_handle, translate};
 use ncp_tests::rig::OWN_POOL;
@@ -288,38 +288,54 @@ async fn random_foundations_are_judged_alike_by_all() {
     }
 }
 
-/// Looks again and again, while something happens, that no flow passes which `may_pass` doesn't name.
-async fn nothing_else_passes(
-    rig: &Rig,
-    denied: &[ncp_core::verdict::Flow],
-    work: impl Future<Output = ()>,
-) -> usize {
-    let looks = async {
-        let mut looks = 0;
-        loop {
-            let ports = ports_by_handle(rig);
-            for flow in denied {
-                let found = rig.managers.verdict(&translate(flow, &ports));
-                assert!(!found.allowed(), "{flow} passes meanwhile: {found:?}");
-            }
-            looks += 1;
-            LOOKS.store(looks, std::sync::atomic::Ordering::Relaxed);
-            tokio::task::yield_now().await;
+/// Looks at every turn of `work`, and once after it, that none of these flows passes.
+async fn none_passes(rig: &Rig, what: &str, denied: &[Flow], work: impl Future<Output = ()>) {
+    tokio::pin!(work);
+    let mut done = false;
+    loop {
+        let ports = ports_by_handle(rig);
+        for flow in denied {
+            let found = rig.managers.verdict(&translate(flow, &ports));
+            assert!(!found.allowed(), "{what}: {flow} passes meanwhile: {found:?}");
         }
-    };
-    tokio::select! {
-        () = looks => unreachable!("looks for ever"),
-        () = work => LOOKS.load(std::sync::atomic::Ordering::Relaxed),
+        if done {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = &mut work => done = true,
+            () = tokio::task::yield_now() => {}
+        }
     }
 }
 
-static LOOKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-
-fn denied(rig: &Rig) -> Vec<ncp_core::verdict::Flow> {
+fn denied(rig: &Rig) -> BTreeSet<Flow> {
     let truth = rig.foundation.world();
     let oracle = oracle(rig, &truth);
     let all = flows(&truth).into_iter();
     all.filter(|flow| !oracle.verdict(flow).allowed).collect()
+}
+
+/// Lets something happen and looks that what is denied after it, and was denied before it if its ends were
+/// there, never passes between.
+async fn nothing_opens_early(rig: &Rig, live: &Live, what: &str, change: impl FnOnce(&Rig)) {
+    let ends_of =
+        |flows: Vec<Flow>| -> BTreeSet<End> { flows.into_iter().flat_map(|f| [f.from, f.to]).collect() };
+    let (before, ends) = (denied(rig), ends_of(flows(&rig.foundation.world())));
+    change(rig);
+    let was_there = |flow: &Flow| ends.contains(&flow.from) && ends.contains(&flow.to);
+    let steady: Vec<Flow> = denied(rig)
+        .into_iter()
+        .filter(|flow| before.contains(flow) || !was_there(flow))
+        .collect();
+    let looks = none_passes(rig, &steady, live.settle()).await;
+    assert!(
+        looks > 3,
+        "{what}: looked {looks} times at {} flows",
+        steady.len()
+    );
+    rig.managers.realize_all();
+    assert_verdicts(rig);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -327,33 +343,33 @@ async fn nothing_opens_early_while_realization_lags() {
     let rig = Rig::start(ncp_tests::rig::SMALL).await;
     rig.managers.set_realization_lag(Duration::from_millis(50));
     let live = rig.live();
-    let looks = nothing_else_passes(&rig, &denied(&rig), live.settle()).await;
-    assert!(looks > 3, "looked {looks} times");
+    let all: Vec<Flow> = denied(&rig).into_iter().collect();
+    none_passes(&rig, "from nothing", &all, live.settle()).await;
     rig.managers.realize_all();
     assert_verdicts(&rig);
 
-    // More of everything at once: what was denied before and is denied after, never passes between.
-    let before: BTreeSet<_> = denied(&rig).into_iter().collect();
-    let rules = vec![json!({"protocol": "tcp", "destination": "10.20.31.0/24", "ports": "1521"})];
-    rig.foundation.update_security_group("database", rules).unwrap();
-    rig.foundation.scale("web", 1).unwrap();
-    rig.foundation.scale("api", 3).unwrap();
-    let after: BTreeSet<_> = denied(&rig).into_iter().collect();
-    let fresh = |flow: &ncp_core::verdict::Flow| after.contains(flow) && !known(&before, flow);
-    let steady: Vec<_> = after
-        .iter()
-        .filter(|flow| before.contains(*flow) || fresh(flow))
-        .cloned()
-        .collect();
-    nothing_else_passes(&rig, &steady, live.settle()).await;
-    rig.managers.realize_all();
-    assert_verdicts(&rig);
+    let rule = |ports: &str| json!({"protocol": "tcp", "destination": "10.20.31.0/24", "ports": ports});
+    nothing_opens_early(&rig, &live, "a rule replaced", |rig| {
+        let rules = vec![rule("1521")];
+        rig.foundation.update_security_group("database", rules).unwrap();
+    })
+    .await;
+    nothing_opens_early(&rig, &live, "containers come and go", |rig| {
+        rig.foundation.scale("web", 1).unwrap();
+        rig.foundation.scale("api", 3).unwrap();
+        rig.foundation.restart("probe").unwrap();
+    })
+    .await;
+    nothing_opens_early(&rig, &live, "a binding moved", |rig| {
+        use foundation_emulator::Phase::Running;
+        rig.foundation
+            .bind_security_group("database", "lab/dev", Running)
+            .unwrap();
+        rig.foundation
+            .unbind_security_group("database", "shop/prod", Running)
+            .unwrap();
+    })
+    .await;
     live.stop().await.unwrap();
     rig.stop().await;
-}
-
-/// Whether both ends of a flow were there before.
-fn known(before: &BTreeSet<ncp_core::verdict::Flow>, flow: &ncp_core::verdict::Flow) -> bool {
-    let ends: BTreeSet<_> = before.iter().flat_map(|f| [&f.from, &f.to]).collect();
-    ends.contains(&flow.from) && ends.contains(&flow.to)
 }
