@@ -46,7 +46,9 @@ pub struct Sandbox {
     pub foundation: Foundation,
     /// The configuration that the file holds.
     pub config: Config,
-    folder: Folder,
+    /// The folder of the file and of the admin API's socket.
+    pub folder: PathBuf,
+    _files: Folder,
     started: Instant,
 }
 
@@ -142,7 +144,8 @@ impl Sandbox {
             managers,
             foundation,
             config,
-            folder,
+            folder: folder.path().to_owned(),
+            _files: folder,
             started,
         })
     }
@@ -196,7 +199,7 @@ impl Sandbox {
         } else {
             show::stuck(running, LIMIT);
         }
-        show::next(self.folder.path(), &self.foundation);
+        show::next(&self.folder, &self.foundation);
         show::changes(running).await;
     }
 

@@ -225,7 +225,11 @@ async fn ways_to_a_machine_are_tried_in_order() {
     };
     let environment = resolve_environment(&api, &given).await.unwrap();
     let world = World::over(emulator, made, api, environment);
-    for (vif, machine) in [("other-nic", "cell-2"), ("tagged-by-bosh", "cell-9"), ("third", "cell-3")] {
+    for (vif, machine) in [
+        ("other-nic", "cell-2"),
+        ("tagged-by-bosh", "cell-9"),
+        ("third", "cell-3"),
+    ] {
         let port = json!({ "logical_switch_id": world.made.cell_switch, "admin_state": "UP",
             "attachment": { "id": vif }, "tags": [{ "scope": "bosh/id", "tag": machine }] });
         post(&world, "/logical-ports", port).await;
@@ -238,7 +242,7 @@ async fn ways_to_a_machine_are_tried_in_order() {
         let read = world.read(&key(machine), None).await.unwrap();
         assert_eq!(read.handle, *vif, "{machine}");
     }
-    let swept = World::swept(world.sweep().await.0);
+    let swept: BTreeMap<_, _> = world.sweep().await.0.into_iter().collect();
     assert_eq!(swept[&key("cell-2")].handle, second);
     assert_eq!(swept[&key("cell-9")].handle, ninth);
     assert!(!swept.contains_key(&key("cell-3")));
