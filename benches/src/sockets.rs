@@ -85,7 +85,7 @@ impl Bench {
         let sandbox = Sandbox::start(options).await?;
         let claimed = || sandbox.foundation.world().running().count() == instances;
         await_that("the start of all instances", claimed).await?;
-        let limited = limited(&sandbox.folder)?;
+        let limited = limited(sandbox.folder())?;
         Ok(Bench {
             sandbox,
             limited,

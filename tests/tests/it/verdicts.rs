@@ -328,12 +328,7 @@ async fn nothing_opens_early(rig: &Rig, live: &Live, what: &str, change: impl Fn
         .into_iter()
         .filter(|flow| before.contains(flow) || !was_there(flow))
         .collect();
-    let looks = none_passes(rig, &steady, live.settle()).await;
-    assert!(
-        looks > 3,
-        "{what}: looked {looks} times at {} flows",
-        steady.len()
-    );
+    none_passes(rig, what, &steady, live.settle()).await;
     rig.managers.realize_all();
     assert_verdicts(rig);
 }
