@@ -46,9 +46,7 @@ pub struct Sandbox {
     pub foundation: Foundation,
     /// The configuration that the file holds.
     pub config: Config,
-    /// The folder of the file and of the admin API's socket.
-    pub folder: PathBuf,
-    _files: Folder,
+    folder: Folder,
     started: Instant,
 }
 
@@ -144,8 +142,7 @@ impl Sandbox {
             managers,
             foundation,
             config,
-            folder: folder.path().to_owned(),
-            _files: folder,
+            folder,
             started,
         })
     }
@@ -199,7 +196,7 @@ impl Sandbox {
         } else {
             show::stuck(running, LIMIT);
         }
-        show::next(&self.folder, &self.foundation);
+        show::next(self.folder.path(), &self.foundation);
         show::changes(running).await;
     }
 
