@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ncp_core::dialect::{Batch, FarEnd, Fence, Outcome, ReadOutcome, ReadRequest, StepId};
+use ncp_core::code::Code;
+use ncp_core::dialect::{Batch, Failure, FarEnd, Fence, Outcome, ReadOutcome, ReadRequest, StepId};
 use ncp_core::engine::Engine;
 use ncp_core::event::Event;
 use ncp_core::settings::Settings;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Clock, Driver, DriverError, Inputs, Order, Pacing, Report};
 
-/// An empty network that answers every read, or none.
+/// An empty network that takes no writes, and answers every read or none.
 #[derive(Default)]
 struct Empty {
     silent: bool,
@@ -25,7 +26,8 @@ struct Empty {
 
 impl FarEnd<Manager> for Empty {
     async fn write(&self, batch: Batch<Manager>, _: Fence) -> Vec<(StepId, Outcome<Manager>)> {
-        panic!("nothing is wanted: {batch:?}");
+        let refused = || Outcome::NotSent(Failure::new(Code::NsxConnectionFailed, "read only"));
+        batch.steps.iter().map(|step| (step.id, refused())).collect()
     }
 
     async fn read(&self, _: ReadRequest<Manager>) -> ReadOutcome<Manager> {
