@@ -116,7 +116,9 @@ impl NsxFarEnd {
                 NodeTag::NodeName => return None,
                 NodeTag::Scope(scope) => tagged(&tags, scope)?,
             };
-            Some(Machine {
+            // What is configured goes before whatever the tags say.
+            let configured = self.env().node_match.fixed.contains_key(node);
+            (!configured).then(|| Machine {
                 rank,
                 node: NodeId::new(node),
                 vif: (!vif.is_empty()).then(|| Name::new(vif)),
