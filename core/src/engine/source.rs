@@ -69,6 +69,17 @@ pub(super) fn named_by_project(key: &ObjectKey) -> Option<&ProjectId> {
     }
 }
 
+impl<D: Dialect> View<'_, D> {
+    /// Whether something of this key is wanted that can't be said now.
+    pub(super) fn unsaid(&self, key: &ObjectKey) -> bool {
+        match compile(key, self.cx) {
+            Compiled::Absent => false,
+            Compiled::Waits(_) => true,
+            Compiled::Object(object) => self.dialect.render(&object).is_err(),
+        }
+    }
+}
+
 impl<D: Dialect> Source<D> for View<'_, D> {
     fn row(&self, key: &RowKey<D::Part>) -> Option<D::Row> {
         match compile(&key.object, self.cx) {
@@ -83,11 +94,7 @@ impl<D: Dialect> Source<D> for View<'_, D> {
     }
 
     fn keeps(&self, key: &ObjectKey) -> bool {
-        match compile(key, self.cx) {
-            Compiled::Absent => false,
-            Compiled::Waits(_) => true,
-            Compiled::Object(object) => self.unsure(key) || self.dialect.render(&object).is_err(),
-        }
+        self.unsaid(key) || self.unsure(key)
     }
 
     fn unsure(&self, key: &ObjectKey) -> bool {
