@@ -85,7 +85,9 @@ impl Bench {
         let sandbox = Sandbox::start(options).await?;
         let claimed = || sandbox.foundation.world().running().count() == instances;
         await_that("the start of all instances", claimed).await?;
-        let limited = limited(&sandbox.folder)?;
+        let socket = &sandbox.config.ncp.admin_socket;
+        let folder = socket.parent().ok_or(Failure::Late("the sandbox's folder"))?;
+        let limited = limited(folder)?;
         Ok(Bench {
             sandbox,
             limited,

@@ -125,12 +125,10 @@ impl<D: Dialect> Engine<D> {
         }
         match key {
             // A project's traffic that is translated already needs no other address on a guess.
-            ObjectKey::Address(EgressAddress {
-                owner: EgressOwner::Project(p),
-                ..
-            }) => [key, &ObjectKey::SubnetNat(p.clone(), 0)]
-                .iter()
-                .any(|key| self.planner.may_stand(key)),
+            ObjectKey::Address(address) if let EgressOwner::Project(p) = &address.owner => {
+                let keys = [key, &ObjectKey::SubnetNat(p.clone(), 0)];
+                keys.iter().any(|key| self.planner.may_stand(key))
+            }
             _ => self.planner.may_stand(key),
         }
     }
