@@ -206,7 +206,8 @@ impl<'a> Context<'a> {
             }
             EgressOwner::Group(..) => {
                 let used = self.index.derived().egress_users(address).next().is_some();
-                (used && self.settings.translate) || self.choices.egress_kept(address)
+                (used && self.settings.translate && !self.choices.is_over_cap(address))
+                    || self.choices.egress_kept(address)
             }
         }
     }

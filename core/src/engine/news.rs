@@ -42,6 +42,7 @@ impl<D: Dialect> Engine<D> {
                 }
             }
             ObjectKey::Address(address) => {
+                self.choices.keep(address);
                 if let Some(ip) = attributes.address
                     && self.choices.set_egress(address, EgressState::Ready(ip))
                 {
@@ -119,7 +120,7 @@ impl<D: Dialect> Engine<D> {
         self.dirty.push(ObjectKey::Section(isolation));
     }
 
-    fn touch_users(&mut self, address: &EgressAddress) {
+    pub(super) fn touch_users(&mut self, address: &EgressAddress) {
         let users: Vec<WorkloadId> = self.index.derived().egress_users(address).cloned().collect();
         for user in users {
             self.touch_placed(&user);

@@ -57,6 +57,7 @@ impl<D: Dialect> Engine<D> {
             }
             ObjectKey::Address(address) => {
                 self.linger(address, now);
+                self.admit(address);
                 self.compile_key(key);
             }
             _ => self.compile_key(key),
@@ -120,16 +121,31 @@ impl<D: Dialect> Engine<D> {
     /// Whether an object is left as it stands, since what it is to be can't be said now.
     pub fn keeps(&self, key: &ObjectKey) -> bool {
         let view = view!(self);
-        if !view.unsure(key) {
-            return view.keeps(key);
-        }
+        view.unsaid(key) || (view.unsure(key) && self.stands_for(key))
+    }
+
+    fn stands_for(&self, key: &ObjectKey) -> bool {
         match key {
             // A project's traffic that is translated already needs no other address on a guess.
             ObjectKey::Address(address) if let EgressOwner::Project(p) = &address.owner => {
-                let keys = [key, &ObjectKey::SubnetNat(p.clone(), 0)];
-                keys.iter().any(|key| self.planner.may_stand(key))
+                let nat = ObjectKey::SubnetNat(p.clone(), 0);
+                [key, &nat].iter().any(|key| self.planner.may_stand(key))
             }
             _ => self.planner.may_stand(key),
+        }
+    }
+
+    /// Applies the caps to an app's address; one given up lets others in.
+    fn admit(&mut self, address: &EgressAddress) {
+        let used = self.index.derived().egress_users(address).next().is_some();
+        if used && self.settings.translate {
+            if self.choices.admit(address, self.settings.egress_caps) {
+                self.touch_users(address);
+            }
+        } else if !matches!(self.choices.egress(address), EgressState::Ready(_)) {
+            let others = self.choices.dismiss(address);
+            self.dirty
+                .extend(others.into_iter().map(|a| ObjectKey::Address(Box::new(a))));
         }
     }
 
@@ -138,7 +154,7 @@ impl<D: Dialect> Engine<D> {
         let rows = match compile(key, cx) {
             Compiled::Absent => Ok(Vec::new()),
             Compiled::Object(object) => {
-                if view!(self).unsure(key) && self.keeps(key) {
+                if view!(self).unsure(key) && self.stands_for(key) {
                     return;
                 }
                 self.dialect.render(&object)

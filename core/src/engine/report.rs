@@ -7,15 +7,17 @@ use serde::Serialize;
 
 use super::brake::BrakeStatus;
 use super::{Engine, Failure};
+use crate::choices::{Capped, Load};
+use crate::code::Code;
 use crate::compile::{Compiled, compile, keys_from_scratch};
 use crate::condition::Condition;
 use crate::dialect::{Dialect, RowKey};
 use crate::digest::Digest;
 use crate::id::Name;
 use crate::index::ScopeStatus;
-use crate::intent::{EgressOwner, Origin};
+use crate::intent::{EgressOwner, Origin, Project, ProjectEgress};
 use crate::planner::Sight;
-use crate::topology::{Kind, ObjectKey, SectionKey};
+use crate::topology::{Kind, ObjectKey, PlatformSection, SectionKey};
 
 /// How the engine is doing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,13 +72,14 @@ impl<D: Dialect> Engine<D> {
     pub fn status(&self) -> Status {
         let kinds = self.kinds();
         let standing = kinds.iter().filter(|(_, k)| k.present > 0);
+        let objects = standing.map(|(kind, k)| (*kind, k.present)).collect();
         Status {
             observed: self.planner.inventory_complete(),
             converged: self.settled(),
             decided: self.dirty.is_empty() && self.reads.is_empty() && !self.planner.has_reads(),
             unsettled: self.planner.counts().unsettled,
             in_flight: self.planner.in_flight(),
-            objects: standing.map(|(kind, k)| (*kind, k.present)).collect(),
+            objects,
             kinds,
             scopes: self.index.scope_status(),
             brake: self.brake.status().cloned(),
@@ -141,15 +144,59 @@ impl<D: Dialect> Engine<D> {
             .failures()
             .map(|(key, failure)| (&key.object, failure));
         for (key, failure) in rows.chain(&self.refused) {
-            all.push(condition(
-                self.origin(key),
-                failure.code,
-                format!("{key}: {}", failure.message),
-            ));
+            let message = about(key, failure);
+            let concerned = self.concerned(key).into_iter();
+            all.extend(concerned.map(|origin| condition(origin, failure.code, message.clone())));
         }
+        all.extend(self.over_caps());
         all.sort();
         all.dedup();
         all
+    }
+
+    /// Caps on apps' own addresses: who is kept from one, and which are nearly used up.
+    fn over_caps(&self) -> Vec<Condition> {
+        let code = Code::SnatProcessFailed;
+        let over = self.choices.over_cap().map(|address| {
+            let key = ObjectKey::Address(Box::new(address.clone()));
+            let message =
+                format!("{key}: the cap on addresses of apps is reached; raise it or let others go");
+            condition(self.origin(&key), code, message)
+        });
+        let loads = self.choices.cap_loads(self.settings.egress_caps).into_iter();
+        let near = loads.filter(Load::alarms).map(|load| {
+            let (origin, what) = match &load.capped {
+                Capped::Pool(Some(pool)) => (self.origin(&ObjectKey::Pool(pool.clone())), "from the pool"),
+                Capped::Pool(None) => (
+                    self.origin(&ObjectKey::Section(SectionKey::Platform(PlatformSection::Allow))),
+                    "from the default pools",
+                ),
+                Capped::Project(project) => (self.origin(&ObjectKey::Router(project.clone())), "here"),
+            };
+            let message = format!("apps hold {} of at most {} addresses {what}", load.held, load.cap);
+            condition(origin, code, message)
+        });
+        over.chain(near).collect()
+    }
+
+    /// The platform's objects that are told of a network object's failure. A pool is made by others; those
+    /// who named it are told.
+    fn concerned(&self, key: &ObjectKey) -> Vec<Origin> {
+        let ObjectKey::Pool(pool) = key else {
+            return vec![self.origin(key)];
+        };
+        let addresses = self.index.derived().egress_addresses();
+        let apps = addresses
+            .filter(|a| a.pool.as_ref() == Some(pool))
+            .map(|a| ObjectKey::Address(Box::new(a.clone())));
+        let named = |p: &&Project| matches!(&p.egress, ProjectEgress::Pool(named) if named == pool);
+        let projects = self.index.projects().filter(named);
+        let projects = projects.map(|p| ObjectKey::Router(p.id.clone()));
+        let users: Vec<Origin> = apps.chain(projects).map(|key| self.origin(&key)).collect();
+        if users.is_empty() {
+            return vec![self.origin(key)];
+        }
+        users
     }
 
     /// The platform's object that a network object exists for.
@@ -226,7 +273,16 @@ impl<D: Dialect> Engine<D> {
     }
 }
 
-fn condition(origin: Origin, code: crate::code::Code, message: String) -> Condition {
+/// What is said of a failure; most far ends name the object themselves.
+fn about(key: &ObjectKey, failure: &Failure) -> String {
+    let key = key.to_string();
+    if failure.message.starts_with(&key) {
+        return failure.message.to_string();
+    }
+    format!("{key}: {}", failure.message)
+}
+
+fn condition(origin: Origin, code: Code, message: String) -> Condition {
     Condition {
         origin,
         code,

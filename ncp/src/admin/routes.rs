@@ -133,10 +133,6 @@ async fn asked<T>(inside: &Inside, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) 
             "there is nothing to ask before the first reading\n",
         )
             .into_response()),
-        Err(_) => Err((
-            StatusCode::GATEWAY_TIMEOUT,
-            "the engine is busy; try again\n",
-        )
-            .into_response()),
+        Err(_) => Err((StatusCode::GATEWAY_TIMEOUT, "the engine is busy; try again\n").into_response()),
     }
 }

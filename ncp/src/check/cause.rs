@@ -60,6 +60,10 @@ fn kind(error: &io::Error) -> Option<Cause> {
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionAborted => Cause::Dropped,
+        // HTTP/2 keeps of an error below it no more than its text.
+        io::ErrorKind::InvalidData if error.to_string().contains("received fatal alert") => {
+            Cause::ClientRefused
+        }
         // The resolver's errors have no kind of their own.
         _ if error.to_string().contains("lookup address") => Cause::NameUnknown,
         _ => return None,

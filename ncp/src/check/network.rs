@@ -63,7 +63,13 @@ fn release(subject: String, version: Version, rate: f64, api: &Api) -> Finding {
     let text = format!("version {version}, asked at most {rate:.0} times a second");
     if version.at_least(9, 0) {
         let next = "NSX 9 has no manager API any more; this version of the controller needs 2.3 to 4";
-        return Finding::wrong(subject, Verdict::Mistake, Code::InvalidNsxConfiguration, text, next);
+        return Finding::wrong(
+            subject,
+            Verdict::Mistake,
+            Code::InvalidNsxConfiguration,
+            text,
+            next,
+        );
     }
     if !version.at_least(2, 3) {
         return Finding::note(subject, format!("{text}; older than 2.3, which is not tested"));

@@ -166,7 +166,10 @@ async fn listing(subject: String, api: &str, client: CapiClient) -> Finding {
             subject,
             Verdict::Failed,
             code,
-            format!("gave no whole listing of organizations in {} s", LISTINGS.as_secs()),
+            format!(
+                "gave no whole listing of organizations in {} s",
+                LISTINGS.as_secs()
+            ),
             "see whether Cloud Controller is well, and try again",
         ),
     }
@@ -197,9 +200,10 @@ async fn bbs(config: &Config) -> Vec<Finding> {
     let asked = join_all(each.into_iter().map(|(name, options)| one_bbs(name, options))).await;
     let active = asked.iter().any(|(_, finding)| finding.verdict == Verdict::Good);
     let passive = |(cause, finding): (Option<Cause>, Finding)| match cause {
-        Some(Cause::NobodyListens) | None if active && finding.verdict == Verdict::Failed => {
-            Finding::good(finding.subject, "passive: does not answer while another one is active")
-        }
+        Some(Cause::NobodyListens) | None if active && finding.verdict == Verdict::Failed => Finding::good(
+            finding.subject,
+            "passive: does not answer while another one is active",
+        ),
         _ => finding,
     };
     asked.into_iter().map(passive).collect()
@@ -289,7 +293,10 @@ async fn locket(config: &Config) -> Vec<Finding> {
             Ok(Some(holder)) => Finding::good(subject, format!("lock {key} is held by {}", holder.owner)),
             Ok(None) => Finding::good(subject, format!("lock {key} is free")),
             Err(LocketError::Timeout(_)) => silent(subject, code, OPTIONS),
-            Err(LocketError::Call(status)) => failed(subject, code, &*status, OPTIONS),
+            Err(LocketError::Call(status)) => {
+                let text = LocketError::Call(status.clone()).to_string();
+                explained(subject, code, cause::of(&*status), text, OPTIONS)
+            }
             Err(error) => failed(subject, code, &error, OPTIONS),
         }
     };
@@ -340,21 +347,25 @@ fn silent(subject: String, code: Code, by: Options) -> Finding {
 }
 
 fn failed(subject: String, code: Code, error: &(dyn Error + 'static), by: Options) -> Finding {
-    if let Some(cause) = cause::of(error) {
-        let verdict = if cause.is_mistake() {
-            Verdict::Mistake
-        } else {
-            Verdict::Failed
-        };
-        return Finding::wrong(subject, verdict, code, cause.text(), cause.next(by));
+    if status(error).is_some_and(|status| matches!(status, 401 | 403)) {
+        let next = format!("check what {} may do on the server", by.client);
+        return Finding::wrong(subject, Verdict::Failed, code, chain(error), next);
     }
-    let denied = status(error).is_some_and(|status| matches!(status, 401 | 403));
-    let next = if denied {
-        format!("check what {} may do on the server", by.client)
-    } else {
-        "see whether the server is well, and try again".to_owned()
+    explained(subject, code, cause::of(error), chain(error), by)
+}
+
+/// By its cause where that is known, else by its text.
+fn explained(subject: String, code: Code, cause: Option<Cause>, text: String, by: Options) -> Finding {
+    let Some(cause) = cause else {
+        let next = "see whether the server is well, and try again";
+        return Finding::wrong(subject, Verdict::Failed, code, text, next);
     };
-    Finding::wrong(subject, Verdict::Failed, code, chain(error), next)
+    let verdict = if cause.is_mistake() {
+        Verdict::Mistake
+    } else {
+        Verdict::Failed
+    };
+    Finding::wrong(subject, verdict, code, cause.text(), cause.next(by))
 }
 
 /// The HTTP status among an error's causes.

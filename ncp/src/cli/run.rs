@@ -61,6 +61,10 @@ fn failed(error: &DaemonError) -> Exit {
 }
 
 /// Cancels `stop` at the first signal and ends the process at the second.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a second signal asks for the end at once, whatever is left undone"
+)]
 pub(super) async fn signals(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))

@@ -80,8 +80,8 @@ impl<'a> Reader<'a> {
             Default::Text(text) => words(text, spec.list),
             Default::Unset | Default::Required => Vec::new(),
         };
-        let same = default.len() == texts.len()
-            && default.iter().zip(texts).all(|(a, b)| a.eq_ignore_ascii_case(b));
+        let same =
+            default.len() == texts.len() && default.iter().zip(texts).all(|(a, b)| a.eq_ignore_ascii_case(b));
         if !spec.acts && !same && section != "k8s" {
             let wrong = Wrong::new(
                 "the option has no effect in this version",

@@ -235,9 +235,9 @@ sections! {
         /// traffic to the outside back.
         snat_fallback_to_org: bool = "False", "R-SNAT-31";
         /// Most addresses that apps of all orgs may have from one pool; unset: no bound.
-        snat_max_per_pool: Option<Whole<1, 1_000_000>> = unset, "own" (idle);
+        snat_max_per_pool: Option<Whole<1, 1_000_000>> = unset, "own";
         /// Most addresses that apps of one org may have; unset: no bound.
-        snat_max_per_org: Option<Whole<1, 1_000_000>> = unset, "own" (idle);
+        snat_max_per_org: Option<Whole<1, 1_000_000>> = unset, "own";
         /// Make the network of each org at once, not at its first container. A block has room for about a
         /// thousand orgs, and most orgs are empty.
         eager_orgs: bool = "False", "own";

@@ -76,10 +76,7 @@ async fn answer(orders: mpsc::Sender<Order>, mut asked: mpsc::Receiver<Ask>) {
     }
 }
 
-async fn order<T>(
-    orders: &mpsc::Sender<Order>,
-    make: impl FnOnce(oneshot::Sender<T>) -> Order,
-) -> Option<T> {
+async fn order<T>(orders: &mpsc::Sender<Order>, make: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
     let (to, answer) = oneshot::channel();
     orders.send(make(to)).await.ok()?;
     answer.await.ok()

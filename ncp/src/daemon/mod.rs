@@ -101,14 +101,20 @@ async fn made(
 ) -> Result<Option<Controller>, ControllerError> {
     let mut wait = FIRST_WAIT;
     loop {
-        let attempt = stop.run_until_cancelled(preparation.controller(config, pace)).await;
+        let attempt = stop
+            .run_until_cancelled(preparation.controller(config, pace))
+            .await;
         let error = match attempt {
             None => return Ok(None),
             Some(Err(error)) if !error.is_configuration() => error,
             Some(made) => return made.map(Some),
         };
         let told = error.to_string();
-        tracing::error!(code = "NCP00009", error = told, "no NSX manager can be worked with yet; trying on");
+        tracing::error!(
+            code = "NCP00009",
+            error = told,
+            "no NSX manager can be worked with yet; trying on"
+        );
         let snapshot = waiting(&preparation.owner, &preparation.api().status(), &told);
         front.snapshots.send_replace(Arc::new(snapshot));
         let patience = tokio::time::sleep(wait);

@@ -48,6 +48,8 @@ pub struct Inputs {
 pub enum Order {
     /// The total difference, as of now.
     Plan(oneshot::Sender<Plan>),
+    /// How the engine is doing, as of now; what is published may be some time old.
+    Report(oneshot::Sender<Report>),
     /// Let go what the brakes hold back, and say what that was.
     Confirm(oneshot::Sender<Vec<String>>),
 }
@@ -209,6 +211,7 @@ where
         match order {
             // Whoever asked may have gone.
             Order::Plan(reply) => drop(reply.send(self.engine.plan(self.clock.now()))),
+            Order::Report(reply) => drop(reply.send(Report::of(&self.engine))),
             Order::Confirm(reply) => {
                 let held = held(&self.engine.status());
                 self.engine.confirm();

@@ -56,10 +56,13 @@ pub fn held(status: &Status) -> Vec<String> {
         } else {
             "waits for a second complete listing, or your word (`ncp confirm`)"
         };
-        held.push(format!(
-            "removal of {} ports and {} routers {who}",
-            brake.ports, brake.routers
-        ));
+        let number = |count: usize, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            (count > 0).then(|| format!("{count} {what}{plural}"))
+        };
+        let parts = [number(brake.ports, "port"), number(brake.routers, "router")];
+        let what = parts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+        held.push(format!("removal of {what} {who}"));
     }
     let scopes = status.scopes.iter().filter(|scope| scope.held > 0);
     held.extend(scopes.map(|scope| {

@@ -225,6 +225,11 @@ impl Sandbox {
         Ok(plan(&self.config, &pace(), LIMIT).await?.steps.is_empty())
     }
 
+    /// Where the configuration file and the admin API's socket are.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Stops the emulators; the folder goes with them unless it was named.
     pub async fn stop(self) {
         self.foundation.stop().await;

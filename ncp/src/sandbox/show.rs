@@ -6,6 +6,8 @@ use std::time::Duration;
 use foundation_emulator::Foundation;
 use nsx_manager_emulator::Emulator;
 
+use ncp_core::topology::Kind;
+
 use crate::driver::{Report, held};
 use crate::wiring::Running;
 
@@ -55,7 +57,7 @@ pub(super) fn made(managers: &Emulator, foundation: &Foundation, running: &Runni
         .unwrap_or_default();
     let right: Vec<String> = objects
         .iter()
-        .map(|(kind, count)| format!("{count:5} {}", format!("{kind:?}").to_lowercase()))
+        .map(|(kind, count)| format!("{count:5} {}", plural(*kind)))
         .collect();
     for i in 0..left.len().max(right.len()) {
         let (l, r) = (
@@ -65,11 +67,48 @@ pub(super) fn made(managers: &Emulator, foundation: &Foundation, running: &Runni
         println!("  {l:34} {r}");
     }
     conditions(&report);
-    let mut kinds: Vec<_> = managers.inventory().counts().into_iter().collect();
-    kinds.sort();
-    println!("\nNSX objects on the managers, the operator's among them:");
-    for (kind, count) in kinds {
-        println!("  {count:5} {kind}");
+    let inventory = managers.inventory().counts();
+    let count = |kind: &&str| Some(format!("{} {kind}", inventory.get(*kind)?));
+    let kinds: Vec<String> = SHOWN.iter().filter_map(count).collect();
+    println!("\nOn the NSX managers, the operator's own objects among them:");
+    for line in kinds.chunks(4) {
+        println!("  {}", line.join(", "));
+    }
+}
+
+/// What of NSX's inventory tells something.
+const SHOWN: [&str; 12] = [
+    "LogicalRouter",
+    "LogicalRouterPort",
+    "LogicalSwitch",
+    "LogicalPort",
+    "IpBlockSubnet",
+    "AllocationIpAddress",
+    "NatRule",
+    "IPSet",
+    "NSGroup",
+    "FirewallSection",
+    "FirewallRule",
+    "SwitchingProfile",
+];
+
+/// Kinds as people say them.
+fn plural(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Router => "routers",
+        Kind::Switch => "switches",
+        Kind::Subnet => "subnets",
+        Kind::Port => "ports",
+        Kind::Nat => "NAT rules",
+        Kind::Address => "translated addresses",
+        Kind::Group => "groups",
+        Kind::Member => "members",
+        Kind::Union => "groups of groups",
+        Kind::UnionMember => "members of those",
+        Kind::Section => "firewall sections",
+        Kind::Rule => "firewall rules",
+        Kind::Node => "cells, found",
+        Kind::Pool => "pools, found",
     }
 }
 
@@ -94,7 +133,7 @@ What to try next. Paste into another terminal and watch this one:
   ncp foundation push retail/production shop --instances 2 # a new app
   ncp foundation add-network-policy retail/production/shop retail/production/cart
   ncp foundation unbind-security-group erp-database retail/staging
-  ncp foundation delete-org logistics                      # held back by the brake at first
+  ncp foundation delete-org logistics                      # goes when two listings agree that it has gone
   ncp plan                                                 # what would change now; changes nothing
   ncp check                                                # is the configuration right, does all answer
   curl --unix-socket {sock} http://ncp/status

@@ -29,12 +29,8 @@ fn process(page: &mut Exposition, snapshot: &Snapshot) {
         "Whether everything has been read at least once.",
     )
     .sample(&[], u8::from(snapshot.ready));
-    page.family(
-        "ncp_brake",
-        Kind::Gauge,
-        "Whether a large removal is held back.",
-    )
-    .sample(&[], u8::from(snapshot.brake.is_some()));
+    page.family("ncp_brake", Kind::Gauge, "Whether a large removal is held back.")
+        .sample(&[], u8::from(snapshot.brake.is_some()));
 }
 
 fn far_ends(page: &mut Exposition, snapshot: &Snapshot) {

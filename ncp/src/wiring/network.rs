@@ -203,7 +203,10 @@ pub(crate) fn single(config: &Config, index: usize) -> Result<Api, NetworkError>
         auth(&config.managers.login)?,
         trust,
     );
-    Ok(Api::new(briefly(configured(options, config)), Box::new(NoObserver))?)
+    Ok(Api::new(
+        briefly(configured(options, config)),
+        Box::new(NoObserver),
+    )?)
 }
 
 /// A client of all managers that gives up soon.

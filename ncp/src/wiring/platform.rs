@@ -170,7 +170,11 @@ fn lock(config: &Config, owner: &str) -> Result<Option<LockOptions>, AdapterErro
 
 /// Several addresses are instances of one server, whose certificate bears its name.
 pub(crate) fn locket(locket: &Locket) -> Result<LocketOptions, AdapterError> {
-    let first = locket.addresses.first().map(|a| a.host.clone()).unwrap_or_default();
+    let first = locket
+        .addresses
+        .first()
+        .map(|a| a.host.clone())
+        .unwrap_or_default();
     let numbered = first.parse::<std::net::IpAddr>().is_ok();
     Ok(LocketOptions {
         addresses: locket.addresses.iter().map(ToString::to_string).collect(),

@@ -2,7 +2,7 @@
 
 use ncp_core::intent::Action;
 use ncp_core::net::Cidr;
-use ncp_core::settings::{Departure, Settings};
+use ncp_core::settings::{Departure, EgressCaps, Settings};
 
 use super::Pace;
 use crate::config::{Config, DenyAction};
@@ -20,6 +20,10 @@ pub(super) fn settings(config: &Config, pace: &Pace) -> Settings {
         translate: config.coe.enable_snat,
         platform_sources: sources.map(|source| Cidr::net(source.network())).collect(),
         egress_fallback: config.cf.snat_fallback_to_org,
+        egress_caps: EgressCaps {
+            per_pool: config.cf.snat_max_per_pool.map(|cap| count(cap.get())),
+            per_project: config.cf.snat_max_per_org.map(|cap| count(cap.get())),
+        },
         scopes: ncp_pcf::intents::scopes(),
         departure: Departure {
             listings: 2,
@@ -30,4 +34,8 @@ pub(super) fn settings(config: &Config, pace: &Pace) -> Settings {
         egress_hold: pace.egress_hold,
         ..Settings::default()
     }
+}
+
+fn count(cap: u64) -> usize {
+    usize::try_from(cap).unwrap_or(usize::MAX)
 }

@@ -22,11 +22,7 @@ fn changed(sandbox: &Sandbox, dir: &Dir, from: &str, to: &str) -> Config {
 
 fn wrong(findings: &[Finding]) -> Vec<String> {
     let wrong = |f: &&Finding| matches!(f.verdict, Verdict::Failed | Verdict::Mistake);
-    findings
-        .iter()
-        .filter(wrong)
-        .map(ToString::to_string)
-        .collect()
+    findings.iter().filter(wrong).map(ToString::to_string).collect()
 }
 
 /// What an operator reads: a code, no nested causes, and what to do.
@@ -48,8 +44,20 @@ async fn a_sandbox_is_well_and_each_mistake_is_told() {
     let dir = Dir::new();
     let findings = reach(&sandbox.config).await;
     assert_eq!(worst(&findings), Verdict::Good, "{findings:#?}");
-    let all = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    for words in ["version 2.4", "v3", "active", "passive", "is free", "gives out a token", "change token"] {
+    let all = findings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
+    for words in [
+        "version 2.4",
+        "v3",
+        "active",
+        "passive",
+        "is free",
+        "gives out a token",
+        "change token",
+    ] {
         assert!(all.contains(words), "{words} in\n{all}");
     }
 
@@ -69,18 +77,38 @@ async fn a_sandbox_is_well_and_each_mistake_is_told() {
     assert_eq!(worst(&findings), Verdict::Mistake);
     let file = config.file.to_str().unwrap();
     assert_eq!(ncp(&["check", "--config", file]).status.code(), Some(78));
-    assert_eq!(ncp(&["check", "--offline", "--config", file]).status.code(), Some(0));
+    assert_eq!(
+        ncp(&["check", "--offline", "--config", file]).status.code(),
+        Some(0)
+    );
     assert_eq!(ncp(&["run", "--config", file]).status.code(), Some(78));
     assert_eq!(ncp(&["plan", "--config", file]).status.code(), Some(78));
 
     let password = changed(&sandbox, &dir, "VMware1!VMware1!", "guess");
     let findings = reach(&password).await;
-    one(&findings, "NSX manager", "NCP00009", "user name and password", "nsx_api_password");
+    one(
+        &findings,
+        "NSX manager",
+        "NCP00009",
+        "user name and password",
+        "nsx_api_password",
+    );
     assert!(!format!("{findings:?}").contains("guess"));
 
     let secret = sandbox.foundation.credentials().client_secret;
-    let client = changed(&sandbox, &dir, &format!("uaa_client_secret = {secret}"), "uaa_client_secret = wrong");
-    one(&reach(&client).await, "UAA", "NCP", "refuses client", "uaa_client_secret");
+    let client = changed(
+        &sandbox,
+        &dir,
+        &format!("uaa_client_secret = {secret}"),
+        "uaa_client_secret = wrong",
+    );
+    one(
+        &reach(&client).await,
+        "UAA",
+        "NCP",
+        "refuses client",
+        "uaa_client_secret",
+    );
 
     let sources = changed(&sandbox, &dir, "platform_sources = 10.0.4.0/24", "");
     let findings = reach(&sources).await;

@@ -251,7 +251,9 @@ impl Value for PlatformSource {
     fn parse(text: &str) -> Result<Self, Wrong> {
         if text.starts_with("group:") {
             return Err(Wrong::new(
-                format!("{text:?} would be a group of the manager, which this version can't take as a source"),
+                format!(
+                    "{text:?} would be a group of the manager, which this version can't take as a source"
+                ),
                 "write the networks or addresses of its members, such as 10.0.4.0/24",
             ));
         }

@@ -14,12 +14,12 @@ use ncp_core::topology::{ObjectKey, SectionKey};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::sweep::{Item, machine_item, member_seen};
+use super::sweep::{Item, any_rule_key, machine_item, member_seen};
 use super::write::handle_id;
 use super::{NsxFarEnd, paths};
 use crate::manager::body::Body;
 use crate::manager::dialect::Manager;
-use crate::manager::json::{attachment_id, decode, id, list, rule_key, tags, text};
+use crate::manager::json::{attachment_id, decode, id, list, tags, text};
 use crate::manager::names::NodeTag;
 use crate::manager::part::{Handle, Part};
 use crate::manager::tags::{Marks, NODE, owner_of};
@@ -211,9 +211,7 @@ impl NsxFarEnd {
             Err(error) if error.class() == Class::Gone => Vec::new(),
             Err(error) => return Err(error),
         };
-        let mine = rules
-            .iter()
-            .filter(|r| rule_key(section, r).as_ref() == Some(&asked.key));
+        let mine = rules.iter().filter(|r| any_rule_key(section, r) == asked.key);
         Ok(Found::Items(mine.map(|r| self.rule(section, &id, r)).collect()))
     }
 

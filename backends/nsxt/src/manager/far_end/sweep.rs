@@ -116,7 +116,9 @@ impl NsxFarEnd {
                 NodeTag::NodeName => return None,
                 NodeTag::Scope(scope) => tagged(&tags, scope)?,
             };
-            Some(Machine {
+            // What is configured goes before whatever the tags say.
+            let configured = self.env().node_match.fixed.contains_key(node);
+            (!configured).then(|| Machine {
                 rank,
                 node: NodeId::new(node),
                 vif: (!vif.is_empty()).then(|| Name::new(vif)),
@@ -182,17 +184,24 @@ impl NsxFarEnd {
             section: section_id.clone(),
             rule: id(rule),
         };
-        let key = rule_key(section, rule).unwrap_or_else(|| {
+        if rule_key(section, rule).is_none() {
             tracing::warn!(
                 code = %Code::InvalidState, section = %section_id, rule = text(rule, "id"),
                 "a rule that this controller did not write stands in one of its sections; it is removed"
             );
-            let digest = digest::of(&("foreign", text(rule, "id")));
-            RowKey::new(ObjectKey::Rule(section.clone(), digest), Part::Rule(0))
-        });
+        }
+        let key = any_rule_key(section, rule);
         let seen = decode(self.env(), &key, Some(&parent), rule).seen(handle);
         (key, seen)
     }
+}
+
+/// The key of a rule in an own section, whoever wrote it.
+pub(super) fn any_rule_key(section: &SectionKey, rule: &Value) -> Key {
+    rule_key(section, rule).unwrap_or_else(|| {
+        let digest = digest::of(&("foreign", text(rule, "id")));
+        RowKey::new(ObjectKey::Rule(section.clone(), digest), Part::Rule(0))
+    })
 }
 
 /// Notes what is still to be read, or to be told at the end, because of this object.

@@ -1,7 +1,6 @@
 //! What is written reads back the same, and what others or the server add does not disturb.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-
 use ncp_core::dialect::RowKey;
 use ncp_core::digest::Digest;
 use ncp_core::id::{GroupId, PolicyId, PoolName, ProjectId, WorkloadId};
