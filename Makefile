@@ -42,8 +42,8 @@ lint: need ## Format, clippy, dependencies
 		echo 'cargo-deny is not installed: licences and advisories were not checked'; \
 	fi
 
-bench: need ## The figures of docs/performance.md
-	$(CARGO) run $(RELEASE) -p ncp-benches
+bench: need ## The figures of docs/performance.md; BENCH="--instances 10000 --json FILE" for more
+	$(CARGO) run $(RELEASE) -p ncp-benches -- $(BENCH)
 
 doc: need ## Generated pages, and the API documentation under target/doc
 	$(CARGO) run --locked -q -p ncp -- config doc > docs/configuration.md.new
