@@ -73,16 +73,17 @@ impl<D: Dialect> Planner<D> {
     fn set_want_refs(&mut self, id: RowId, new: Vec<RowId>) {
         let Some(row) = self.rows.get_mut(id) else { return };
         let old = std::mem::replace(&mut row.want_refs, new.clone().into());
-        for referent in old {
+        for referent in &new {
+            if let Some(r) = self.rows.get_mut(*referent) {
+                r.wanted_by.insert(id);
+            }
+        }
+        // Only now: a row that nothing refers to is forgotten, and its place given to another.
+        for referent in old.into_iter().filter(|r| !new.contains(r)) {
             if let Some(r) = self.rows.get_mut(referent) {
                 r.wanted_by.remove(&id);
             }
             self.drop_if_idle(referent);
-        }
-        for referent in new {
-            if let Some(r) = self.rows.get_mut(referent) {
-                r.wanted_by.insert(id);
-            }
         }
     }
 
