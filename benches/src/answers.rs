@@ -18,6 +18,9 @@ pub(crate) struct Sent {
     pub(crate) reads: u64,
 }
 
+/// How many requests are under way together, as with three managers.
+const ROOM: usize = 60;
+
 pub(crate) struct Answers {
     next_id: u64,
     next_subnet: u32,
@@ -41,7 +44,7 @@ pub(crate) fn environment() -> Environment {
         bottom_marker: None,
         no_masquerade: Vec::new(),
         subnet_prefix: 24,
-        node_match: NodeMatch::NodeName,
+        node_match: NodeMatch::by_name(),
         limits: Limits::default(),
     }
 }
@@ -59,7 +62,7 @@ impl Answers {
     /// Polls and answers until nothing is left to do at this time.
     pub(crate) fn settle(&mut self, engine: &mut Engine<Manager>, now: Time) {
         loop {
-            let effects = engine.poll(now, 10_000).effects;
+            let effects = engine.poll(now, ROOM).effects;
             if effects.is_empty() {
                 return;
             }
@@ -89,7 +92,7 @@ impl Answers {
 
     fn id(&mut self) -> Name {
         self.next_id += 1;
-        Name::new(&format!("00000000-0000-4000-8000-{:012x}", self.next_id))
+        Name::uuid(0x0000_0000_0000_4000_8000_0000_0000_0000 | u128::from(self.next_id))
     }
 
     fn outcome(&mut self, step: Step<Manager>) -> Outcome<Manager> {

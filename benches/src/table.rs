@@ -2,37 +2,35 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Table {
     figures: Vec<Figure>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Figure {
     what: String,
     value: f64,
-    unit: &'static str,
+    unit: String,
     goal: Option<f64>,
 }
 
 impl Table {
-    pub(crate) fn push(
-        &mut self,
-        what: impl Into<String>,
-        value: f64,
-        unit: &'static str,
-        goal: Option<f64>,
-    ) {
+    pub(crate) fn push(&mut self, what: impl Into<String>, value: f64, unit: &str, goal: Option<f64>) {
         let figure = Figure {
             what: what.into(),
             value,
-            unit,
+            unit: unit.to_owned(),
             goal,
         };
         eprintln!("{figure}");
         self.figures.push(figure);
+    }
+
+    pub(crate) fn append(&mut self, mut other: Table) {
+        self.figures.append(&mut other.figures);
     }
 
     pub(crate) fn json(&self) -> String {
@@ -56,6 +54,14 @@ impl fmt::Display for Table {
         writeln!(f, "| figure | measured | goal |\n| --- | --- | --- |")?;
         self.figures.iter().try_for_each(|figure| writeln!(f, "{figure}"))
     }
+}
+
+/// Processor time of this thread, in seconds (`/proc/thread-self/schedstat`): beside wall time it shows
+/// what a machine that others use took away.
+pub(crate) fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = stat.split_whitespace().next().and_then(|n| n.parse::<f64>().ok());
+    nanos.unwrap_or(f64::NAN) / 1e9
 }
 
 /// Resident memory of this process, in MB (`/proc/self/status`, VmRSS).

@@ -70,7 +70,7 @@ pub fn compile(key: &ObjectKey, cx: Context<'_>) -> Compiled {
             Object::Pool(Pool { name: p.clone() })
         }),
         ObjectKey::Port(w) => cx.port(w),
-        ObjectKey::Address(a) => present(cx.address_wanted(a), || Object::Address(a.clone())),
+        ObjectKey::Address(a) => present(cx.address_wanted(a), || Object::Address((**a).clone())),
         ObjectKey::WorkloadNat(w) => cx.workload_nat(w),
         ObjectKey::Group(g) => present(cx.group_wanted(g), || Object::Group(g.clone())),
         ObjectKey::Member(g, w) => {
@@ -206,7 +206,8 @@ impl<'a> Context<'a> {
             }
             EgressOwner::Group(..) => {
                 let used = self.index.derived().egress_users(address).next().is_some();
-                (used && self.settings.translate) || self.choices.egress_kept(address)
+                (used && self.settings.translate && !self.choices.is_over_cap(address))
+                    || self.choices.egress_kept(address)
             }
         }
     }
@@ -446,7 +447,13 @@ pub fn platform_rules(section: PlatformSection, settings: &Settings) -> Vec<Rule
 
 /// Every key that is wanted now, from scratch: what an incremental history must have led to.
 pub fn keys_from_scratch(cx: Context<'_>, members_are_rows: bool) -> BTreeSet<ObjectKey> {
-    let mut keys = BTreeSet::new();
+    let mut keys = Vec::new();
+    push_all_keys(cx, members_are_rows, &mut keys);
+    keys.into_iter().collect()
+}
+
+/// Pushes every key that is wanted now; some more than once, in no order.
+pub(crate) fn push_all_keys(cx: Context<'_>, members_are_rows: bool, keys: &mut Vec<ObjectKey>) {
     for which in [PlatformSection::Hold, PlatformSection::Allow] {
         let section = SectionKey::Platform(which);
         keys.extend(
@@ -454,16 +461,17 @@ pub fn keys_from_scratch(cx: Context<'_>, members_are_rows: bool) -> BTreeSet<Ob
                 .iter()
                 .map(|r| ObjectKey::Rule(section.clone(), r.digest())),
         );
-        keys.insert(ObjectKey::Section(section));
+        keys.push(ObjectKey::Section(section));
     }
-    keys.insert(ObjectKey::Group(GroupId::new(HELD_GROUP)));
+    keys.push(ObjectKey::Group(GroupId::new(HELD_GROUP)));
     for (project, choice) in cx.choices.projects() {
         keys.extend(project_keys(project, choice.subnets().map(|(n, _)| n), cx));
     }
     for w in cx.index.workloads() {
-        keys.insert(ObjectKey::Port(w.id.clone()));
-        keys.insert(ObjectKey::WorkloadNat(w.id.clone()));
-        keys.insert(ObjectKey::Node(w.node.clone()));
+        keys.push(ObjectKey::Port(w.id.clone()));
+        if w.egress != WorkloadEgress::Project {
+            keys.push(ObjectKey::WorkloadNat(w.id.clone()));
+        }
         if members_are_rows {
             keys.extend(
                 cx.groups_of(&w.id)
@@ -473,12 +481,13 @@ pub fn keys_from_scratch(cx: Context<'_>, members_are_rows: bool) -> BTreeSet<Ob
         }
     }
     let derived = cx.index.derived();
+    keys.extend(derived.nodes().cloned().map(ObjectKey::Node));
     keys.extend(
         derived
             .egress_addresses()
             .chain(cx.choices.egress_lingering())
             .cloned()
-            .map(ObjectKey::Address),
+            .map(ObjectKey::address),
     );
     keys.extend(derived.pools().cloned().map(ObjectKey::Pool));
     keys.extend(
@@ -491,18 +500,14 @@ pub fn keys_from_scratch(cx: Context<'_>, members_are_rows: bool) -> BTreeSet<Ob
     for entry in cx.index.policies() {
         let id = &entry.policy.id;
         let section = SectionKey::Policy(id.clone());
-        keys.insert(ObjectKey::Union(id.clone()));
-        keys.extend(
-            entry
-                .policy
-                .applied_to
-                .groups()
-                .map(|g| ObjectKey::UnionMember(id.clone(), g.clone())),
-        );
+        if let AppliedTo::Groups(groups) = &entry.policy.applied_to {
+            keys.push(ObjectKey::Union(id.clone()));
+            let member = |g: &GroupId| ObjectKey::UnionMember(id.clone(), g.clone());
+            keys.extend(groups.iter().map(member));
+        }
         keys.extend(entry.digests().map(|d| ObjectKey::Rule(section.clone(), d)));
-        keys.insert(ObjectKey::Section(section));
+        keys.push(ObjectKey::Section(section));
     }
-    keys
 }
 
 /// The keys that depend on one project and its subnets.
@@ -527,6 +532,6 @@ pub fn project_keys(
                 .map(|r| ObjectKey::Rule(isolation.clone(), isolation_digest(n, r))),
         );
     }
-    keys.extend(cx.project_address(project).map(ObjectKey::Address));
+    keys.extend(cx.project_address(project).map(ObjectKey::address));
     keys
 }

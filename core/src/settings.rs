@@ -23,6 +23,8 @@ pub struct Settings {
     pub platform_sources: CidrSet,
     /// A workload whose own egress is refused uses its project's instead of being held back.
     pub egress_fallback: bool,
+    /// How many addresses of their own apps may hold.
+    pub egress_caps: EgressCaps,
     /// The scopes the adapter will list; until each has been, nothing that needs it is retired.
     pub scopes: Vec<Scope>,
     /// How long a freed address rests (routers outside prune stale routes late).
@@ -45,6 +47,15 @@ pub struct Settings {
     pub brakes: Brakes,
     /// Spreads choices and back-off; the same seed gives the same plans.
     pub seed: u64,
+}
+
+/// How many addresses of their own apps may hold; the pool's own room bounds what these don't.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EgressCaps {
+    /// From one pool.
+    pub per_pool: Option<usize>,
+    /// In one project.
+    pub per_project: Option<usize>,
 }
 
 /// When a container whose record is gone counts as gone, if its node doesn't say so.
@@ -81,6 +92,7 @@ impl Default for Settings {
             translate: true,
             platform_sources: CidrSet::new(),
             egress_fallback: false,
+            egress_caps: EgressCaps::default(),
             scopes: Vec::new(),
             address_hold: Duration::from_secs(180),
             vlan_hold: Duration::from_secs(15 * 60),

@@ -32,8 +32,8 @@ pub enum ObjectKey {
     Pool(PoolName),
     /// A container's port.
     Port(WorkloadId),
-    /// A translated address, claimed from a pool.
-    Address(EgressAddress),
+    /// A translated address, claimed from a pool. Boxed: the rarest key would be the largest.
+    Address(Box<EgressAddress>),
     /// The translation of a project's n-th subnet.
     SubnetNat(ProjectId, u16),
     /// The translation of one workload.
@@ -276,7 +276,7 @@ impl Object {
             Object::Node(x) => ObjectKey::Node(x.clone()),
             Object::Pool(x) => ObjectKey::Pool(x.name.clone()),
             Object::Port(x) => ObjectKey::Port(x.workload.clone()),
-            Object::Address(x) => ObjectKey::Address(x.clone()),
+            Object::Address(x) => ObjectKey::address(x.clone()),
             Object::SubnetNat(x) => ObjectKey::SubnetNat(x.project.clone(), x.index),
             Object::WorkloadNat(x) => ObjectKey::WorkloadNat(x.workload.clone()),
             Object::Group(x) => ObjectKey::Group(x.clone()),
@@ -323,6 +323,11 @@ pub enum Kind {
 }
 
 impl ObjectKey {
+    /// The key of a translated address.
+    pub fn address(address: EgressAddress) -> ObjectKey {
+        ObjectKey::Address(Box::new(address))
+    }
+
     /// The kind of the object.
     pub fn kind(&self) -> Kind {
         match self {
@@ -439,7 +444,7 @@ fn parse_key(text: &str) -> Option<ObjectKey> {
         "node" => ObjectKey::Node(NodeId(name(rest))),
         "pool" => ObjectKey::Pool(PoolName(name(rest))),
         "port" => ObjectKey::Port(WorkloadId(name(rest))),
-        "address" => ObjectKey::Address(parse_address(rest)?),
+        "address" => ObjectKey::address(parse_address(rest)?),
         "subnet-nat" => indexed(rest).map(|(p, n)| ObjectKey::SubnetNat(p, n))?,
         "nat" => ObjectKey::WorkloadNat(WorkloadId(name(rest))),
         "group" => ObjectKey::Group(GroupId(name(rest))),
@@ -505,11 +510,11 @@ mod tests {
             ObjectKey::Node(NodeId::new("cell/0")),
             ObjectKey::Pool(pool()),
             ObjectKey::Port(w()),
-            ObjectKey::Address(EgressAddress {
+            ObjectKey::address(EgressAddress {
                 owner: EgressOwner::Project(p()),
                 pool: None,
             }),
-            ObjectKey::Address(EgressAddress {
+            ObjectKey::address(EgressAddress {
                 owner: EgressOwner::Group(p(), g()),
                 pool: Some(pool()),
             }),

@@ -11,8 +11,10 @@
 //! benchmarks use the same wiring as the program.
 
 pub mod admin;
+pub mod check;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod driver;
 pub mod logging;
 pub mod sandbox;

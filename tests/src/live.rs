@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::wait::{LIMIT, until_some};
+use crate::wait::{LIMIT, until};
 
 /// A controller.
 #[derive(Debug)]
@@ -61,12 +61,15 @@ impl Live {
         let wait = running.wait_for(Option::is_some);
         let started = tokio::time::timeout(LIMIT, wait).await;
         let running = started.expect("the controller starts in time");
-        running.expect("the controller starts").clone().expect("waited for")
+        running
+            .expect("the controller starts")
+            .clone()
+            .expect("waited for")
     }
 
-    /// The latest report.
-    pub async fn report(&self) -> Arc<Report> {
-        self.running().await.reports.borrow().clone()
+    /// How it is doing now.
+    pub async fn report(&self) -> Report {
+        self.ask(Order::Report).await
     }
 
     /// Waits until a report fits.
@@ -84,16 +87,26 @@ impl Live {
 
     /// The total difference now.
     pub async fn plan(&self) -> Plan {
-        let (to, plan) = oneshot::channel();
+        self.ask(Order::Plan).await
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> T {
+        let (to, answer) = oneshot::channel();
         let running = self.running().await;
-        running.orders.send(Order::Plan(to)).await.expect("the controller runs");
-        plan.await.expect("the controller answers")
+        running.orders.send(order(to)).await.expect("the controller runs");
+        answer.await.expect("the controller answers")
     }
 
     /// Waits until every source has been looked at afresh, so that whatever was changed before this call has
     /// been heard of, and until the network is as wanted and nothing departs any more.
     pub async fn settle(&self) {
         self.hear().await;
+        self.converge().await;
+    }
+
+    /// Waits until every source has been listed, and the network is as wanted and nothing departs any more.
+    /// Enough for a controller that was started after the last change.
+    pub async fn converge(&self) {
         let done = tokio::time::timeout(LIMIT, self.calm()).await;
         if done.is_err() {
             let (report, plan) = (self.report().await, self.plan().await);
@@ -103,34 +116,34 @@ impl Live {
 
     /// Waits until every source has been looked at afresh.
     pub async fn hear(&self) {
+        tokio::join!(self.hear_of("bbs"), self.hear_polled());
+    }
+
+    /// Waits until the polled sources have been looked at afresh. A standby lists the BBS seldom.
+    pub async fn hear_polled(&self) {
+        tokio::join!(self.hear_of("capi"), self.hear_of("policy-server"));
+    }
+
+    async fn hear_of(&self, name: &str) {
         let adapter = self.running().await.adapter;
-        let looks = |name: &str| {
-            let sources = adapter.sources();
-            sources.iter().find(|s| s.name == name).map(look)
-        };
-        let ahead = async |name: &str| {
-            // The look under way may have begun before; the one after it hasn't.
-            for _ in 0..2 {
-                let before = looks(name);
-                until_some(name, || (looks(name) != before).then_some(())).await;
-            }
-        };
-        tokio::join!(ahead("bbs"), ahead("capi"), ahead("policy-server"));
+        let looks = || adapter.sources().iter().find(|s| s.name == name).map(look);
+        // The look under way may have begun before; the one after it hasn't.
+        for _ in 0..2 {
+            let before = looks();
+            until(name, || looks() != before).await;
+        }
     }
 
     async fn calm(&self) {
-        let mut reports = self.running().await.reports;
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
         loop {
-            let report = reports.borrow_and_update().clone();
-            let status = report.status.as_ref();
-            let departing = status.map_or(1, |status| status.departing);
+            ticks.tick().await;
+            let report = self.report().await;
+            let departing = report.status.as_ref().map_or(1, |status| status.departing);
             if report.read_all() && report.converged() && departing == 0 && self.plan().await.steps.is_empty()
             {
                 return;
             }
-            // A plan may be empty again without a new report.
-            let changed = tokio::time::timeout(Duration::from_millis(20), reports.changed()).await;
-            assert!(!matches!(changed, Ok(Err(_))), "the controller ended");
         }
     }
 

@@ -64,6 +64,8 @@ pub struct Ha {
 pub struct Setup {
     /// The foundation, as YAML.
     pub scenario: String,
+    /// The foundation's shape.
+    pub foundation: foundation_emulator::Options,
     /// Managers.
     pub managers: usize,
     /// The release they speak.
@@ -86,6 +88,7 @@ impl Default for Setup {
     fn default() -> Setup {
         Setup {
             scenario: SMALL.to_owned(),
+            foundation: foundation_emulator::Options::default(),
             managers: 1,
             version: Version::default(),
             page_limit: None,
@@ -107,7 +110,8 @@ pub fn pace() -> Pace {
         policies: Some(soon),
         departure: soon,
         settle: Duration::from_millis(20),
-        capi_full: soon,
+        // Every look shows deletions too.
+        capi_full: Duration::ZERO,
         ..Pace::default()
     }
 }
@@ -141,7 +145,7 @@ impl Rig {
 
     /// Starts the emulators.
     pub async fn with(setup: Setup) -> Rig {
-        let foundation = Foundation::start(foundation_emulator::Options::default())
+        let foundation = Foundation::start(setup.foundation.clone())
             .await
             .expect("the foundation starts");
         let scenario = Scenario::from_yaml(&setup.scenario).expect("the scenario reads");
@@ -157,7 +161,9 @@ impl Rig {
         .await
         .expect("the managers start");
         let cells = foundation.world().cells.into_iter().map(|cell| cell.id);
-        let prepared = managers.fixture(&fixture(cells.collect())).expect("the fixture fits");
+        let prepared = managers
+            .fixture(&fixture(cells.collect()))
+            .expect("the fixture fits");
         let folder = Folder::new();
         let config = write(&folder, &setup, &managers, &foundation);
         Rig {
@@ -188,7 +194,7 @@ impl Rig {
     /// Starts a controller and waits until the network is as wanted.
     pub async fn settled(&self) -> Live {
         let live = self.live();
-        live.settle().await;
+        live.converge().await;
         live
     }
 
@@ -210,7 +216,9 @@ impl Rig {
         let mut routes: BTreeMap<String, u64> = BTreeMap::new();
         let entries = self.managers.log().entries(number);
         for entry in entries.iter().filter(|entry| entry.write) {
-            *routes.entry(route(&entry.method, &entry.path, &entry.query)).or_default() += 1;
+            *routes
+                .entry(route(&entry.method, &entry.path, &entry.query))
+                .or_default() += 1;
         }
         Written(routes)
     }
@@ -262,7 +270,8 @@ fn fixture(cells: Vec<String>) -> Fixture {
         ..Fixture::default()
     };
     let mut own = ExternalPool::of(OWN_POOL, "203.0.113");
-    own.tags.push(("ncp/owner".to_owned(), format!("cluster:{CLUSTER}")));
+    own.tags
+        .push(("ncp/owner".to_owned(), format!("cluster:{CLUSTER}")));
     fixture.pools.push(own);
     fixture
 }
@@ -311,7 +320,10 @@ fn text(folder: &Folder, setup: &Setup, managers: &Emulator, foundation: &Founda
         ends.locket.trim_start_matches("http://"),
         setup.cf,
     );
-    let own = format!("[ncp]\nadmin_socket = {}\n", folder.path().join("ncp.sock").display());
+    let own = format!(
+        "[ncp]\nadmin_socket = {}\n",
+        folder.path().join("ncp.sock").display()
+    );
     for part in [nsx, cf, own] {
         write!(text, "\n{part}").expect("a string takes all");
     }

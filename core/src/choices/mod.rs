@@ -6,6 +6,7 @@
 //! after the far end confirmed the port's removal and a hold time has passed, since routers outside
 //! prune routes late and a VLAN is a container's identity on its machine.
 
+mod caps;
 mod pool;
 mod projects;
 
@@ -24,9 +25,11 @@ use crate::intent::{EgressAddress, Workload};
 use crate::settings::Settings;
 use crate::time::Time;
 
+pub use caps::{Capped, Load};
 pub use pool::choose;
 pub use projects::{ProjectChoice, SubnetChoice};
 
+use caps::Admission;
 use pool::Taken;
 
 /// The VLANs a container may have towards its machine.
@@ -105,6 +108,7 @@ pub struct Choices {
     lingering: FxHashMap<EgressAddress, Linger>,
     waiting: FxHashMap<WorkloadId, ProjectId>,
     without_vlan: BTreeSet<WorkloadId>,
+    caps: Admission,
 }
 
 /// Stands for the machine of a port that can't be told yet.
@@ -455,6 +459,7 @@ impl Choices {
             .extend(ports.map(|(workload, placed)| (workload, placed.choice)));
         self.egress.clear();
         self.lingering.clear();
+        self.caps = Admission::default();
         self.waiting.clear();
         self.without_vlan.clear();
     }

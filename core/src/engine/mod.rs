@@ -43,7 +43,7 @@ use crate::topology::ObjectKey;
 
 pub use brake::BrakeStatus;
 pub use plan::{Plan, PlanStep, PlanVerb};
-pub use report::Status;
+pub use report::{KindStatus, Status};
 
 use brake::Brake;
 

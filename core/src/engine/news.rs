@@ -42,6 +42,7 @@ impl<D: Dialect> Engine<D> {
                 }
             }
             ObjectKey::Address(address) => {
+                self.choices.keep(address);
                 if let Some(ip) = attributes.address
                     && self.choices.set_egress(address, EgressState::Ready(ip))
                 {
@@ -78,9 +79,12 @@ impl<D: Dialect> Engine<D> {
             vlan,
             address,
         };
+        let as_chosen = self.choices.port(workload) == Some(&choice);
         self.choices.restore(workload, choice, now, &self.settings);
-        self.dirty.push(key.object.clone());
-        self.touch_placed(workload);
+        if !as_chosen {
+            self.dirty.push(key.object.clone());
+            self.touch_placed(workload);
+        }
     }
 
     /// What hangs on a workload's place besides its port.
@@ -116,7 +120,7 @@ impl<D: Dialect> Engine<D> {
         self.dirty.push(ObjectKey::Section(isolation));
     }
 
-    fn touch_users(&mut self, address: &EgressAddress) {
+    pub(super) fn touch_users(&mut self, address: &EgressAddress) {
         let users: Vec<WorkloadId> = self.index.derived().egress_users(address).cloned().collect();
         for user in users {
             self.touch_placed(&user);
@@ -159,7 +163,7 @@ impl<D: Dialect> Engine<D> {
 
     fn was_refused(&mut self, key: &ObjectKey, _failure: &Failure) {
         let refused: Vec<EgressAddress> = match key {
-            ObjectKey::Address(address) => vec![address.clone()],
+            ObjectKey::Address(address) => vec![(**address).clone()],
             ObjectKey::Pool(pool) => {
                 let named = |a: &&EgressAddress| a.pool.as_ref() == Some(pool);
                 self.index

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Engine, TIDY};
 use crate::choices::{EgressState, Lack};
 use crate::code::Code;
-use crate::compile::{Compiled, HELD_GROUP, compile, keys_from_scratch, platform_rules, project_keys};
+use crate::compile::{Compiled, HELD_GROUP, compile, platform_rules, project_keys, push_all_keys};
 use crate::dialect::{Dialect, Failure};
 use crate::id::{GroupId, ProjectId, WorkloadId};
 use crate::intent::{EgressAddress, EgressOwner};
@@ -57,6 +57,7 @@ impl<D: Dialect> Engine<D> {
             }
             ObjectKey::Address(address) => {
                 self.linger(address, now);
+                self.admit(address);
                 self.compile_key(key);
             }
             _ => self.compile_key(key),
@@ -126,13 +127,25 @@ impl<D: Dialect> Engine<D> {
     fn stands_for(&self, key: &ObjectKey) -> bool {
         match key {
             // A project's traffic that is translated already needs no other address on a guess.
-            ObjectKey::Address(EgressAddress {
-                owner: EgressOwner::Project(p),
-                ..
-            }) => [key, &ObjectKey::SubnetNat(p.clone(), 0)]
-                .iter()
-                .any(|key| self.planner.may_stand(key)),
+            ObjectKey::Address(address) if let EgressOwner::Project(p) = &address.owner => {
+                let nat = ObjectKey::SubnetNat(p.clone(), 0);
+                [key, &nat].iter().any(|key| self.planner.may_stand(key))
+            }
             _ => self.planner.may_stand(key),
+        }
+    }
+
+    /// Applies the caps to an app's address; one given up lets others in.
+    fn admit(&mut self, address: &EgressAddress) {
+        let used = self.index.derived().egress_users(address).next().is_some();
+        if used && self.settings.translate {
+            if self.choices.admit(address, self.settings.egress_caps) {
+                self.touch_users(address);
+            }
+        } else if !matches!(self.choices.egress(address), EgressState::Ready(_)) {
+            let others = self.choices.dismiss(address);
+            self.dirty
+                .extend(others.into_iter().map(|a| ObjectKey::Address(Box::new(a))));
         }
     }
 
@@ -172,8 +185,9 @@ impl<D: Dialect> Engine<D> {
     fn touch_everything(&mut self) {
         self.touch_platform();
         let members = self.dialect.members_are_rows();
-        let keys = keys_from_scratch(self.context(), members);
-        self.dirty.extend(keys);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        push_all_keys(self.context(), members, &mut dirty);
+        self.dirty = dirty;
         let projects = self.index.projects().map(|p| &p.id);
         let used = self.index.workloads().map(|w| &w.project);
         let projects: BTreeSet<&ProjectId> = projects.chain(used).collect();
@@ -217,7 +231,7 @@ impl<D: Dialect> Engine<D> {
         }
         for address in self.choices.lingered(now) {
             self.dirty.extend(address.pool.clone().map(ObjectKey::Pool));
-            self.dirty.push(ObjectKey::Address(address));
+            self.dirty.push(ObjectKey::address(address));
         }
         let waiting = self.choices.may_be_placed(now).into_iter();
         self.dirty.extend(waiting.map(ObjectKey::Port));

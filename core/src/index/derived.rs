@@ -1,6 +1,7 @@
 //! What follows from the facts and is kept up to date with them: counts and reverse lookups, so that a
 //! change touches only the keys it must.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -48,23 +49,32 @@ impl PolicyEntry {
         self.rules.iter().map(|(d, _)| *d)
     }
 
-    /// The groups that the policy refers to, as applied to or as peers; sorted, without repeats.
-    pub fn groups(&self) -> Vec<&GroupId> {
+    /// The groups that the policy's rules name as peers; sorted, without repeats.
+    fn peers(&self) -> Vec<&GroupId> {
         let peers = self.policy.rules.iter().filter_map(|rule| match &rule.peers {
             Peers::Groups(groups) => Some(groups.iter()),
             _ => None,
         });
-        let mut groups: Vec<&GroupId> = self.policy.applied_to.groups().chain(peers.flatten()).collect();
+        let mut groups: Vec<&GroupId> = peers.flatten().collect();
         groups.sort();
         groups.dedup();
         groups
     }
 
-    /// The groups in the policy's union, sorted; a policy applied to one group has none.
-    fn union(&self) -> Vec<&GroupId> {
+    /// The groups in the policy's union, in order; a policy applied to one group has none.
+    fn union(&self) -> impl Iterator<Item = &GroupId> {
+        let groups = match &self.policy.applied_to {
+            AppliedTo::Groups(groups) => Some(groups.iter()),
+            AppliedTo::Group(_) => None,
+        };
+        groups.into_iter().flatten()
+    }
+
+    /// The one group that the policy is applied to, if it is one.
+    fn single(&self) -> Option<&GroupId> {
         match &self.policy.applied_to {
-            AppliedTo::Groups(groups) => groups.iter().collect(),
-            AppliedTo::Group(_) => Vec::new(),
+            AppliedTo::Group(group) => Some(group),
+            AppliedTo::Groups(_) => None,
         }
     }
 }
@@ -185,7 +195,7 @@ impl Derived {
         if let WorkloadEgress::Own(address) = &w.egress {
             let users = self.egress.entry(address.clone()).or_default();
             if users.is_empty() {
-                dirty.push(ObjectKey::Address(address.clone()));
+                dirty.push(ObjectKey::address(address.clone()));
             }
             users.insert(w.id.clone());
             if let Some(pool) = &address.pool {
@@ -227,7 +237,7 @@ impl Derived {
         for side in [old, new] {
             // A tenant that no source names has the default.
             let egress = side.map(|p| p.egress.clone()).unwrap_or_default();
-            dirty.extend(project_address(id, &egress).map(ObjectKey::Address));
+            dirty.extend(project_address(id, &egress).map(ObjectKey::address));
         }
     }
 
@@ -248,7 +258,7 @@ impl Derived {
                 users.remove(&w.id);
                 if users.is_empty() {
                     self.egress.remove(address);
-                    dirty.push(ObjectKey::Address(address.clone()));
+                    dirty.push(ObjectKey::address(address.clone()));
                 }
             }
             if let Some(pool) = &address.pool
@@ -284,18 +294,26 @@ impl Derived {
         let id = &any.policy.id;
         let section = SectionKey::Policy(id.clone());
         dirty.push(ObjectKey::Section(section.clone()));
-        dirty.push(ObjectKey::Union(id.clone()));
-        let digests =
-            |e: Option<&PolicyEntry>| e.into_iter().flat_map(PolicyEntry::digests).collect::<Vec<_>>();
-        let (gone, come) = differences(&digests(old), &digests(new));
+        let sides = || [old, new].into_iter().flatten();
+        if !sides().all(|e| e.single().is_some()) {
+            dirty.push(ObjectKey::Union(id.clone()));
+        }
+        let digests = |e: Option<&'a PolicyEntry>| e.into_iter().flat_map(PolicyEntry::digests);
+        let (gone, come) = differences(digests(old), digests(new));
+        let same_rules = gone.is_empty() && come.is_empty();
         let rule = |digest| ObjectKey::Rule(section.clone(), digest);
         dirty.extend(gone.into_iter().chain(come).map(rule));
-        let union = |e: Option<&'a PolicyEntry>| e.map(PolicyEntry::union).unwrap_or_default();
-        let (gone, come) = differences(&union(old), &union(new));
-        let member = |group: &GroupId| ObjectKey::UnionMember(id.clone(), group.clone());
-        dirty.extend(gone.into_iter().chain(come).map(member));
-        let groups = |e: Option<&'a PolicyEntry>| e.map(PolicyEntry::groups).unwrap_or_default();
-        let (gone, come) = differences(&groups(old), &groups(new));
+        let union = |e: Option<&'a PolicyEntry>| e.into_iter().flat_map(PolicyEntry::union);
+        let (mut gone, mut come) = differences(union(old), union(new));
+        let member = |group: &&GroupId| ObjectKey::UnionMember(id.clone(), (*group).clone());
+        dirty.extend(gone.iter().chain(&come).map(member));
+        // A use is counted for each of the ways in which a policy refers to a group.
+        come.extend(new.and_then(PolicyEntry::single));
+        gone.extend(old.and_then(PolicyEntry::single));
+        if !same_rules {
+            come.extend(new.iter().flat_map(|e| e.peers()));
+            gone.extend(old.iter().flat_map(|e| e.peers()));
+        }
         for group in come {
             *self.group_uses.entry(group.clone()).or_insert_with(|| {
                 dirty.push(ObjectKey::Group(group.clone()));
@@ -324,22 +342,25 @@ impl Derived {
     }
 }
 
-/// What is only in `old`, and what is only in `new`, of two sorted lists without repeats.
-fn differences<T: Ord + Copy>(old: &[T], new: &[T]) -> (Vec<T>, Vec<T>) {
+/// What is only in `old`, and what is only in `new`, of two sorted sequences without repeats.
+fn differences<T: Ord>(old: impl Iterator<Item = T>, new: impl Iterator<Item = T>) -> (Vec<T>, Vec<T>) {
     let (mut gone, mut come) = (Vec::new(), Vec::new());
-    let (mut i, mut j) = (0, 0);
+    let (mut old, mut new) = (old.peekable(), new.peekable());
     loop {
-        match (old.get(i), new.get(j)) {
-            (Some(a), Some(b)) if a == b => (i, j) = (i + 1, j + 1),
-            (Some(a), b) if b.is_none_or(|b| a < b) => {
-                gone.push(*a);
-                i += 1;
-            }
-            (_, Some(b)) => {
-                come.push(*b);
-                j += 1;
-            }
-            (Some(_), None) | (None, None) => return (gone, come),
+        let order = match (old.peek(), new.peek()) {
+            (Some(a), Some(b)) => a.cmp(b),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return (gone, come),
+        };
+        let (left, right) = (
+            old.next_if(|_| order != Ordering::Greater),
+            new.next_if(|_| order != Ordering::Less),
+        );
+        match order {
+            Ordering::Less => gone.extend(left),
+            Ordering::Greater => come.extend(right),
+            Ordering::Equal => {}
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::rows::{Row, RowId};
-use super::{Planner, Sight, Source};
+use super::{Near, Planner, Sight, Source};
 use crate::dialect::{Change, Dialect, Failure, Needs, Ref, RowKey, Seen, Verb};
 use crate::time::Time;
 use crate::topology::ObjectKey;
@@ -138,12 +138,16 @@ impl<D: Dialect> Planner<D> {
         let Some(value) = source.row(&row.key) else {
             return Decision::Blocked(Blocked::Unsaid);
         };
-        let missing = self.missing(&value, riding);
+        let near = Near {
+            planner: self,
+            refs: &row.want_refs,
+        };
+        let missing = self.missing(&value, &near, riding);
         if !missing.is_empty() {
             return Decision::Blocked(Blocked::On(missing));
         }
         if let Some(seen) = seen
-            && self.dialect.digest(&value, self) == Some(seen.digest)
+            && self.dialect.digest(&value, &near) == Some(seen.digest)
         {
             return Decision::Settled;
         }
@@ -153,7 +157,7 @@ impl<D: Dialect> Planner<D> {
         {
             return Decision::Blocked(Blocked::Until(at));
         }
-        match self.dialect.ensure(&row.key, &value, seen, self) {
+        match self.dialect.ensure(&row.key, &value, seen, &near) {
             Change::Op(op) => self.in_lane(row, Decision::Step(Verb::Ensure, op)),
             Change::Refused(failure) => Decision::Blocked(Blocked::Refused(failure)),
             Change::Replace => match seen {
@@ -174,12 +178,12 @@ impl<D: Dialect> Planner<D> {
         absent.map(|r| r.key.clone()).collect()
     }
 
-    fn missing(&self, value: &D::Row, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
+    fn missing(&self, value: &D::Row, near: &Near<'_, D>, riding: Option<RowId>) -> Vec<RowKey<D::Part>> {
         let on = riding.and_then(|id| self.rows.get(id)).map(|r| &r.key);
         let refs = self.dialect.refs(value).into_iter();
         // What only the far end can say of a row is not known before it has answered for it.
         let rides = |r: &Ref<D::Part>| Some(&r.key) == on && r.needs == Needs::Handle;
-        refs.filter(|r| !rides(r) && !self.satisfied(&r.key, r.needs))
+        refs.filter(|r| !rides(r) && !near.satisfies(&r.key, r.needs))
             .map(|r| r.key)
             .collect()
     }

@@ -22,7 +22,8 @@ const PATIENCE: u32 = 3;
 pub(super) struct Inventory<D: Dialect> {
     pending: VecDeque<(D::Collection, Option<D::Cursor>)>,
     in_flight: usize,
-    whole: bool,
+    /// Lists that took more than one answer: they prove presence alone.
+    paged: FxHashSet<D::Collection>,
     complete: bool,
     generation: u32,
     drift: Option<Drift<D::Collection>>,
@@ -42,7 +43,7 @@ impl<D: Dialect> Default for Inventory<D> {
         Inventory {
             pending: VecDeque::new(),
             in_flight: 0,
-            whole: true,
+            paged: FxHashSet::default(),
             complete: false,
             generation: 0,
             drift: None,
@@ -53,8 +54,9 @@ impl<D: Dialect> Default for Inventory<D> {
 }
 
 impl<D: Dialect> Inventory<D> {
-    pub(super) fn proves_absence(&self) -> bool {
-        self.complete && self.whole
+    /// Whether what this list did not show is absent.
+    pub(super) fn proves_absence(&self, list: Option<D::Collection>) -> bool {
+        self.complete && list.is_some_and(|list| !self.paged.contains(&list))
     }
 }
 
@@ -72,7 +74,7 @@ impl<D: Dialect> Planner<D> {
             .map(|c| (c, None))
             .collect();
         inventory.in_flight = 0;
-        inventory.whole = true;
+        inventory.paged.clear();
         inventory.complete = false;
         inventory.drift = None;
         self.twins.clear();
@@ -170,7 +172,10 @@ impl<D: Dialect> Planner<D> {
                 self.inventory.pending.push_front((collection, Some(cursor)));
                 return;
             }
-            None => self.inventory.whole &= whole || started.is_some(),
+            None if !whole && started.is_none() => {
+                self.inventory.paged.insert(collection);
+            }
+            None => {}
         }
         if self.inventory.in_flight == 0 && self.inventory.pending.is_empty() {
             match self.inventory.drift.take() {
@@ -199,13 +204,8 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn note(&mut self, id: RowId, seen: Seen<D>, epoch: u64) {
-        if let Some(row) = self.rows.get(id)
-            && let Sight::Present(old, _) = &row.sight
-            && self.handles.get(&old.handle) == Some(&id)
-        {
-            self.handles.remove(&old.handle);
-        }
-        self.handles.insert(seen.handle.clone(), id);
+        self.rows.unname(id);
+        self.rows.name(&seen.handle, id);
         self.recount(id, |row| {
             row.sight = Sight::Present(seen, epoch);
             row.known = None;
@@ -223,13 +223,9 @@ impl<D: Dialect> Planner<D> {
         for id in &ids {
             let Some(row) = self.rows.get(*id) else { continue };
             if let Sight::Present(seen, _) = &row.sight {
-                self.news
-                    .push_back(News::Stands(row.key.clone(), seen.attributes));
-                let refs: Vec<_> = seen
-                    .refs
-                    .iter()
-                    .filter_map(|h| self.handles.get(h).copied())
-                    .collect();
+                let news = News::Stands(row.key.clone(), seen.attributes);
+                let refs = self.referents(*id, &seen.refs);
+                self.tell(news);
                 self.set_seen_refs(*id, refs, source);
             }
         }
@@ -241,8 +237,9 @@ impl<D: Dialect> Planner<D> {
 
     /// A row begins the leadership without users; one that was not shown is absent, or in doubt.
     fn miss_in_first_look(&mut self, id: RowId) {
-        let (generation, whole) = (self.inventory.generation, self.inventory.whole);
+        let generation = self.inventory.generation;
         let Some(row) = self.rows.get_mut(id) else { return };
+        let whole = self.inventory.proves_absence(self.dialect.collection(&row.key));
         row.used_by = 0;
         row.seen_refs = Box::default();
         if row.swept == generation {
@@ -255,7 +252,7 @@ impl<D: Dialect> Planner<D> {
                 self.make_uncertain(id);
                 self.recount(id, |row| row.sight = Sight::Absent);
                 if known {
-                    self.news.push_back(News::Gone(key));
+                    self.tell(News::Gone(key));
                 }
             }
             (false, true) => self.make_uncertain(id),

@@ -50,6 +50,9 @@ pub enum Sight<D: Dialect> {
     Uncertain,
 }
 
+/// How many of a row's references are worth searching before a table is asked.
+const NEAR: usize = 8;
+
 /// Something about a row that the engine acts on.
 #[derive(Clone, Debug)]
 pub enum News<P> {
@@ -87,7 +90,6 @@ pub(crate) struct Timing {
 pub struct Planner<D: Dialect> {
     dialect: Arc<D>,
     rows: Rows<D>,
-    handles: FxHashMap<D::Handle, RowId>,
     queues: Queues,
     reads: BTreeSet<RowId>,
     lanes: FxHashMap<ObjectKey, Lane>,
@@ -146,7 +148,6 @@ impl<D: Dialect> Planner<D> {
         Planner {
             dialect,
             rows: Rows::default(),
-            handles: FxHashMap::default(),
             queues: Queues::default(),
             reads: BTreeSet::new(),
             lanes: FxHashMap::default(),
@@ -228,16 +229,6 @@ impl<D: Dialect> Planner<D> {
         wanted.map(|(_, r)| &r.key.object)
     }
 
-    /// The objects that are wanted and of which something stands, each once, in no order.
-    pub(crate) fn standing_objects(&self) -> impl Iterator<Item = &ObjectKey> {
-        let stands = |id: RowId| {
-            let row = self.rows.get(id);
-            row.is_some_and(|r| r.want.is_some() && matches!(r.sight, Sight::Present(..)))
-        };
-        let objects = self.rows.objects();
-        objects.filter(move |object| self.rows.of(object).any(stands))
-    }
-
     /// Whether the object has a row, wanted or not.
     pub(crate) fn has_rows(&self, object: &ObjectKey) -> bool {
         self.rows.of(object).next().is_some()
@@ -265,14 +256,30 @@ impl<D: Dialect> Planner<D> {
     }
 
     fn enqueue(&mut self, id: RowId, source: &impl Source<D>) {
-        let Some(row) = self.rows.get_mut(id) else { return };
-        if row.queued || row.flight {
+        let Some(row) = self.rows.get(id) else { return };
+        if row.queued || row.flight || self.lacks(row) {
             return;
         }
+        let Some(row) = self.rows.get_mut(id) else { return };
         row.queued = true;
         let class = queue::class(&row.key.object, row.want.is_some());
-        let share = source.share(&row.key.object);
+        let share = *row.share.get_or_insert_with(|| source.share(&row.key.object));
         self.queues.push(class, share, id);
+    }
+
+    /// Whether the row is to be made and something that it refers to does not stand: that one wakes it.
+    fn lacks(&self, row: &rows::Row<D>) -> bool {
+        let stands = |id: &RowId| self.rows.handle(*id).is_some();
+        row.want.is_some() && matches!(row.sight, Sight::Absent) && !row.want_refs.iter().all(stands)
+    }
+
+    /// Keeps news for the engine, which acts on what its choices hang on.
+    fn tell(&mut self, news: News<D::Part>) {
+        let (News::Stands(key, _) | News::Gone(key) | News::Refused(key, _)) = &news;
+        use Kind::{Address, Pool, Port, Router, Subnet};
+        if matches!(key.object.kind(), Address | Pool | Port | Router | Subnet) {
+            self.news.push_back(news);
+        }
     }
 
     /// Whether a change of such a row may take something from a flow: a port bears marks of groups.
@@ -302,23 +309,55 @@ impl<D: Dialect> Resolve<D> for Planner<D> {
     }
 }
 
+/// Looks among a row's own references first: they are at hand, and mostly what is asked for.
+struct Near<'a, D: Dialect> {
+    planner: &'a Planner<D>,
+    refs: &'a [RowId],
+}
+
+impl<'a, D: Dialect> Near<'a, D> {
+    fn row(&self, key: &RowKey<D::Part>) -> Option<&'a rows::Row<D>> {
+        let rows = &self.planner.rows;
+        let near = self.refs.iter().take(NEAR).filter_map(|id| rows.get(*id));
+        let mut near = near.filter(|row| row.key == *key);
+        near.next().or_else(|| rows.get(rows.find(key)?))
+    }
+
+    fn seen(&self, key: &RowKey<D::Part>) -> Option<&'a Seen<D>> {
+        match &self.row(key)?.sight {
+            Sight::Present(seen, _) => Some(seen),
+            _ => None,
+        }
+    }
+
+    fn satisfies(&self, key: &RowKey<D::Part>, needs: Needs) -> bool {
+        if self.row(key).is_some_and(|row| row.leaving) {
+            return false;
+        }
+        match (self.seen(key), needs) {
+            (None, _) => false,
+            (Some(_), Needs::Handle) => true,
+            (Some(seen), Needs::Cidr) => seen.attributes.cidr.is_some(),
+            (Some(seen), Needs::Address) => seen.attributes.address.is_some(),
+        }
+    }
+}
+
+impl<D: Dialect> Resolve<D> for Near<'_, D> {
+    fn handle(&self, key: &RowKey<D::Part>) -> Option<&D::Handle> {
+        self.seen(key).map(|seen| &seen.handle)
+    }
+
+    fn attributes(&self, key: &RowKey<D::Part>) -> Option<&Attributes> {
+        self.seen(key).map(|seen| &seen.attributes)
+    }
+}
+
 impl<D: Dialect> Planner<D> {
     /// What is known of a row.
     pub fn sight(&self, key: &RowKey<D::Part>) -> Option<&Sight<D>> {
         let id = self.rows.find(key)?;
         self.rows.get(id).map(|r| &r.sight)
-    }
-
-    fn satisfied(&self, key: &RowKey<D::Part>, needs: Needs) -> bool {
-        let row = self.rows.find(key).and_then(|id| self.rows.get(id));
-        if row.is_some_and(|r| r.leaving) {
-            return false;
-        }
-        match needs {
-            Needs::Handle => self.handle(key).is_some(),
-            Needs::Cidr => self.attributes(key).is_some_and(|a| a.cidr.is_some()),
-            Needs::Address => self.attributes(key).is_some_and(|a| a.address.is_some()),
-        }
     }
 }
 

@@ -33,8 +33,8 @@ impl<D: Dialect> Planner<D> {
         match outcome {
             Outcome::Done(seen) => {
                 self.end_backoff(id);
-                self.stands(id, seen, now, source);
-                self.written(id, flight.fingerprint);
+                self.stood(id, seen, now, source);
+                self.written(id, flight.fingerprint, source);
             }
             Outcome::Gone if retire => {
                 self.end_backoff(id);
@@ -181,8 +181,13 @@ impl<D: Dialect> Planner<D> {
         }
     }
 
-    /// The row stands so.
-    pub(super) fn stands(&mut self, id: RowId, seen: Seen<D>, now: Time, source: &impl Source<D>) {
+    /// The row was found to stand so.
+    fn stands(&mut self, id: RowId, seen: Seen<D>, now: Time, source: &impl Source<D>) {
+        self.stood(id, seen, now, source);
+        self.enqueue(id, source);
+    }
+
+    fn stood(&mut self, id: RowId, seen: Seen<D>, now: Time, source: &impl Source<D>) {
         let Some(row) = self.rows.get(id) else { return };
         let (key, attributes) = (row.key.clone(), seen.attributes);
         let stood = matches!(row.sight, Sight::Present(..));
@@ -192,12 +197,8 @@ impl<D: Dialect> Planner<D> {
             _ => false,
         };
         self.forget_handle(id);
-        self.handles.insert(seen.handle.clone(), id);
-        let refs: Vec<RowId> = seen
-            .refs
-            .iter()
-            .filter_map(|h| self.handles.get(h).copied())
-            .collect();
+        self.rows.name(&seen.handle, id);
+        let refs = self.referents(id, &seen.refs);
         self.set_seen_refs(id, refs, source);
         let epoch = self.epoch;
         self.recount(id, |row| {
@@ -210,17 +211,32 @@ impl<D: Dialect> Planner<D> {
             self.last_addition = now;
         }
         if !(stood && same) {
-            self.news.push_back(News::Stands(key, attributes));
+            self.tell(News::Stands(key, attributes));
             self.wake_dependents(id, !same, source);
         }
-        self.enqueue(id, source);
+    }
+
+    /// The rows of these handles; mostly they are those that the wanted value refers to.
+    pub(super) fn referents(&self, id: RowId, handles: &[D::Handle]) -> Box<[RowId]> {
+        let wanted = self.rows.get(id).map_or(&[][..], |row| &row.want_refs);
+        let near = &wanted[..wanted.len().min(super::NEAR)];
+        let one = |handle: &D::Handle| {
+            let named = |id: &&RowId| self.rows.handle(**id) == Some(handle);
+            near.iter()
+                .find(named)
+                .copied()
+                .or_else(|| self.rows.named(handle))
+        };
+        handles.iter().filter_map(one).collect()
     }
 
     /// What was just written is as wanted, unless that, or what it refers to, has changed since.
-    fn written(&mut self, id: RowId, fingerprint: Option<Digest>) {
+    fn written(&mut self, id: RowId, fingerprint: Option<Digest>, source: &impl Source<D>) {
         let same = |row: &Row<D>| !row.moved && row.want.map(|w| w.fingerprint) == fingerprint;
         if fingerprint.is_some() && self.rows.get(id).is_some_and(same) && !self.twins.contains_key(&id) {
             self.settle(id);
+        } else {
+            self.enqueue(id, source);
         }
     }
 
@@ -231,7 +247,7 @@ impl<D: Dialect> Planner<D> {
         let doubted = matches!(row.sight, Sight::Uncertain);
         let stood = matches!(row.sight, Sight::Present(..)) || row.known.is_some();
         self.forget_handle(id);
-        self.set_seen_refs(id, Vec::new(), source);
+        self.set_seen_refs(id, Box::default(), source);
         self.recount(id, |row| {
             row.sight = Sight::Absent;
             row.known = None;
@@ -239,7 +255,7 @@ impl<D: Dialect> Planner<D> {
             row.due = None;
         });
         if stood || doubted {
-            self.news.push_back(News::Gone(key));
+            self.tell(News::Gone(key));
             self.wake_dependents(id, stood, source);
         }
         self.enqueue(id, source);
@@ -293,26 +309,24 @@ impl<D: Dialect> Planner<D> {
         }
         self.recount(id, |row| row.settled = false);
         self.timers.push(Reverse((at, id)));
-        self.news.push_back(News::Refused(key, failure));
+        self.tell(News::Refused(key, failure));
     }
 
     fn forget_handle(&mut self, id: RowId) {
-        if let Some(row) = self.rows.get(id)
-            && let Sight::Present(seen, _) = &row.sight
-            && self.handles.get(&seen.handle) == Some(&id)
-        {
-            self.handles.remove(&seen.handle);
-        }
+        self.rows.unname(id);
     }
 
-    pub(super) fn set_seen_refs(&mut self, id: RowId, new: Vec<RowId>, source: &impl Source<D>) {
-        let Some(row) = self.rows.get_mut(id) else { return };
-        let old = std::mem::replace(&mut row.seen_refs, new.clone().into());
-        for referent in new {
-            if let Some(r) = self.rows.get_mut(referent) {
+    pub(super) fn set_seen_refs(&mut self, id: RowId, new: Box<[RowId]>, source: &impl Source<D>) {
+        if self.rows.get(id).is_none() {
+            return;
+        }
+        for referent in &new {
+            if let Some(r) = self.rows.get_mut(*referent) {
                 r.used_by += 1;
             }
         }
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let old = std::mem::replace(&mut row.seen_refs, new);
         for referent in old {
             let Some(r) = self.rows.get_mut(referent) else {
                 continue;
@@ -327,8 +341,11 @@ impl<D: Dialect> Planner<D> {
 
     /// What refers to this row looks again; a changed referent also ends its back-off.
     fn wake_dependents(&mut self, id: RowId, changed: bool, source: &impl Source<D>) {
-        let Some(row) = self.rows.get(id) else { return };
-        for dependent in row.wanted_by.clone() {
+        let Some(row) = self.rows.get(id).filter(|row| !row.wanted_by.is_empty()) else {
+            return;
+        };
+        let dependents: Vec<RowId> = row.wanted_by.iter().copied().collect();
+        for dependent in dependents {
             self.recount(dependent, |row| {
                 if changed {
                     row.retry = None;

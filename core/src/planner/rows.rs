@@ -1,8 +1,14 @@
-//! The arena of rows.
+//! The arena of rows, and two tables into it: by object, and by the far end's name.
+//!
+//! The tables hold neither keys nor names, which would be a second copy of each, but hashes and places:
+//! whoever looks a row up reads the row anyway.
 
 use std::collections::BTreeSet;
 
-use rustc_hash::FxHashMap;
+use std::hash::{Hash, Hasher};
+
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
 
 use super::Sight;
 use crate::dialect::{Attributes, Dialect, Failure, RowKey};
@@ -17,6 +23,8 @@ pub(super) struct Row<D: Dialect> {
     pub(super) key: RowKey<D::Part>,
     /// The next part of the same object.
     sibling: Option<RowId>,
+    /// Among whose rows it takes its turn; see [`Source::share`](super::Source::share).
+    pub(super) share: Option<u64>,
     pub(super) want: Option<Want>,
     pub(super) sight: Sight<D>,
     pub(super) retry: Option<Box<Retry>>,
@@ -77,9 +85,48 @@ pub(super) struct Retry {
 }
 
 pub(super) struct Rows<D: Dialect> {
-    slots: Vec<Option<Row<D>>>,
+    /// Pieces that never move: growing one long list would copy all rows each time.
+    slots: Vec<Vec<Option<Row<D>>>>,
     free: Vec<RowId>,
-    heads: FxHashMap<ObjectKey, RowId>,
+    /// The first row of each object; the others follow by [`Row::sibling`].
+    heads: HashTable<Place>,
+    /// The row that stands under each of the far end's names.
+    names: HashTable<Place>,
+}
+
+/// How many rows are in one piece of the arena.
+const PIECE: usize = 512;
+
+fn piece(id: RowId) -> usize {
+    id as usize / PIECE
+}
+
+fn within(id: RowId) -> usize {
+    id as usize % PIECE
+}
+
+/// A row in a table.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Half of the hash: enough to grow the table without reading rows.
+    hash: u32,
+    id: RowId,
+}
+
+impl Place {
+    fn new(key: &impl Hash, id: RowId) -> Place {
+        let mut hasher = FxHasher::default();
+        key.hash(&mut hasher);
+        Place {
+            hash: hasher.finish() as u32,
+            id,
+        }
+    }
+
+    /// The table's own hash takes its ends from all of it.
+    fn spread(&self) -> u64 {
+        u64::from(self.hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 impl<D: Dialect> Default for Rows<D> {
@@ -87,23 +134,25 @@ impl<D: Dialect> Default for Rows<D> {
         Rows {
             slots: Vec::new(),
             free: Vec::new(),
-            heads: FxHashMap::default(),
+            heads: HashTable::new(),
+            names: HashTable::new(),
         }
     }
 }
 
 impl<D: Dialect> Rows<D> {
     pub(super) fn get(&self, id: RowId) -> Option<&Row<D>> {
-        self.slots.get(id as usize)?.as_ref()
+        self.slots.get(piece(id))?.get(within(id))?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, id: RowId) -> Option<&mut Row<D>> {
-        self.slots.get_mut(id as usize)?.as_mut()
+        self.slot(id)?.as_mut()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (RowId, &Row<D>)> {
         self.slots
             .iter()
+            .flatten()
             .enumerate()
             .filter_map(|(i, r)| r.as_ref().map(|r| (i as RowId, r)))
     }
@@ -117,14 +166,9 @@ impl<D: Dialect> Rows<D> {
             .find(|id| self.get(*id).is_some_and(|r| r.key.part == key.part))
     }
 
-    /// The objects that have rows, in no order.
-    pub(super) fn objects(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.heads.keys()
-    }
-
     /// The rows of an object.
     pub(super) fn of(&self, object: &ObjectKey) -> impl Iterator<Item = RowId> {
-        let mut next = self.heads.get(object).copied();
+        let mut next = self.head(object);
         std::iter::from_fn(move || {
             let id = next?;
             next = self.get(id)?.sibling;
@@ -132,12 +176,63 @@ impl<D: Dialect> Rows<D> {
         })
     }
 
+    fn head(&self, object: &ObjectKey) -> Option<RowId> {
+        let place = Place::new(object, 0);
+        let here =
+            |p: &Place| p.hash == place.hash && self.get(p.id).is_some_and(|r| r.key.object == *object);
+        self.heads.find(place.spread(), here).map(|p| p.id)
+    }
+
+    /// The far end's name for a row that stands.
+    pub(super) fn handle(&self, id: RowId) -> Option<&D::Handle> {
+        match &self.get(id)?.sight {
+            Sight::Present(seen, _) => Some(&seen.handle),
+            _ => None,
+        }
+    }
+
+    /// The row that stands under this name.
+    pub(super) fn named(&self, handle: &D::Handle) -> Option<RowId> {
+        let place = Place::new(handle, 0);
+        let here = |p: &Place| p.hash == place.hash && self.handle(p.id) == Some(handle);
+        self.names.find(place.spread(), here).map(|p| p.id)
+    }
+
+    /// From now on, the row of this name: the caller makes it stand so next.
+    pub(super) fn name(&mut self, handle: &D::Handle, id: RowId) {
+        let place = Place::new(handle, id);
+        match self.named(handle) {
+            Some(other) => self.rename(place, other),
+            None => {
+                self.names.insert_unique(place.spread(), place, Place::spread);
+            }
+        }
+    }
+
+    fn rename(&mut self, place: Place, from: RowId) {
+        let here = |p: &Place| p.hash == place.hash && p.id == from;
+        if let Some(known) = self.names.find_mut(place.spread(), here) {
+            known.id = place.id;
+        }
+    }
+
+    /// The row is about to lose its name.
+    pub(super) fn unname(&mut self, id: RowId) {
+        let Some(handle) = self.handle(id) else { return };
+        let place = Place::new(handle, id);
+        let here = |p: &Place| p.hash == place.hash && p.id == id;
+        if let Ok(entry) = self.names.find_entry(place.spread(), here) {
+            entry.remove();
+        }
+    }
+
     pub(super) fn make(&mut self, key: RowKey<D::Part>, sight: Sight<D>) -> RowId {
-        let sibling = self.heads.get(&key.object).copied();
-        let object = key.object.clone();
+        let sibling = self.head(&key.object);
+        let mut place = Place::new(&key.object, 0);
         let row = Row {
             key,
             sibling,
+            share: None,
             want: None,
             sight,
             retry: None,
@@ -157,33 +252,67 @@ impl<D: Dialect> Rows<D> {
             settled: true,
             tally: Tally::default(),
         };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.slots[id as usize] = Some(row);
-                id
-            }
+        let id = self.put(row);
+        place.id = id;
+        match sibling {
+            Some(head) => self.behead(place, head),
             None => {
-                self.slots.push(Some(row));
-                (self.slots.len() - 1) as RowId
+                self.heads.insert_unique(place.spread(), place, Place::spread);
             }
-        };
-        self.heads.insert(object, id);
+        }
         id
     }
 
+    fn slot(&mut self, id: RowId) -> Option<&mut Option<Row<D>>> {
+        self.slots.get_mut(piece(id))?.get_mut(within(id))
+    }
+
+    fn put(&mut self, row: Row<D>) -> RowId {
+        if let Some(id) = self.free.pop()
+            && let Some(slot) = self.slot(id)
+        {
+            *slot = Some(row);
+            return id;
+        }
+        let full = |last: &Vec<_>| last.len() == PIECE;
+        if self.slots.last().is_none_or(full) {
+            self.slots.push(Vec::with_capacity(PIECE));
+        }
+        let pieces = self.slots.len();
+        match self.slots.last_mut() {
+            Some(last) => {
+                last.push(Some(row));
+                ((pieces - 1) * PIECE + last.len() - 1) as RowId
+            }
+            None => unreachable!("a piece was just added"),
+        }
+    }
+
+    /// The object's rows begin with another one from now on.
+    fn behead(&mut self, place: Place, head: RowId) {
+        let here = |p: &Place| p.hash == place.hash && p.id == head;
+        if let Some(known) = self.heads.find_mut(place.spread(), here) {
+            known.id = place.id;
+        }
+    }
+
     pub(super) fn drop_row(&mut self, id: RowId) {
-        let Some(row) = self.slots.get_mut(id as usize).and_then(Option::take) else {
+        let Some(row) = self.slot(id).and_then(Option::take) else {
             return;
         };
         self.free.push(id);
-        let mut at = self.heads.get(&row.key.object).copied();
-        if at == Some(id) {
+        let place = Place::new(&row.key.object, id);
+        let here = |p: &Place| p.hash == place.hash && p.id == id;
+        if let Ok(mut entry) = self.heads.find_entry(place.spread(), here) {
             match row.sibling {
-                Some(next) => self.heads.insert(row.key.object, next),
-                None => self.heads.remove(&row.key.object),
-            };
+                Some(next) => entry.get_mut().id = next,
+                None => {
+                    entry.remove();
+                }
+            }
             return;
         }
+        let mut at = self.head(&row.key.object);
         while let Some(before) = at.and_then(|i| self.get_mut(i)) {
             if before.sibling == Some(id) {
                 before.sibling = row.sibling;

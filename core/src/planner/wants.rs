@@ -9,7 +9,7 @@ impl<D: Dialect> Planner<D> {
     /// These are the rows wanted of this object, and no others.
     pub(crate) fn want(&mut self, object: &ObjectKey, rows: Vec<(D::Part, D::Row)>, source: &impl Source<D>) {
         let standing: Vec<RowId> = self.rows.of(object).collect();
-        for id in standing {
+        for id in standing.iter().copied() {
             let gone = self
                 .rows
                 .get(id)
@@ -19,12 +19,20 @@ impl<D: Dialect> Planner<D> {
             }
         }
         for (part, row) in rows {
-            self.want_row(RowKey::new(object.clone(), part), &row, source);
+            let known = |id: &RowId| {
+                self.rows
+                    .get(*id)
+                    .is_some_and(|r| r.key.part == part && r.key.object == *object)
+            };
+            let id = match standing.iter().copied().find(known) {
+                Some(id) => id,
+                None => self.row_id(RowKey::new(object.clone(), part)),
+            };
+            self.want_row(id, &row, source);
         }
     }
 
-    fn want_row(&mut self, key: RowKey<D::Part>, value: &D::Row, source: &impl Source<D>) {
-        let id = self.row_id(key);
+    fn want_row(&mut self, id: RowId, value: &D::Row, source: &impl Source<D>) {
         let fingerprint = self.dialect.fingerprint(value);
         let Some(row) = self.rows.get_mut(id) else { return };
         if row.want.is_some_and(|w| w.fingerprint == fingerprint) {
@@ -35,6 +43,7 @@ impl<D: Dialect> Planner<D> {
             return;
         }
         row.retry = None;
+        row.share = Some(source.share(&row.key.object));
         self.set_want(id, Some(Want { fingerprint }));
         let refs = self.dialect.refs(value);
         let ids = refs.into_iter().map(|r| self.row_id(r.key)).collect();
@@ -52,7 +61,7 @@ impl<D: Dialect> Planner<D> {
             return;
         }
         self.set_want(id, None);
-        self.set_want_refs(id, Vec::new());
+        self.set_want_refs(id, Box::default());
         if let Some(row) = self.rows.get_mut(id) {
             row.retry = None;
         }
@@ -61,28 +70,37 @@ impl<D: Dialect> Planner<D> {
 
     /// The row of this key, made if there is none.
     pub(super) fn row_id(&mut self, key: RowKey<D::Part>) -> RowId {
-        if let Some(id) = self.rows.find(&key) {
-            return id;
+        match self.rows.find(&key) {
+            Some(id) => id,
+            None => self.make_row(key),
         }
+    }
+
+    fn make_row(&mut self, key: RowKey<D::Part>) -> RowId {
         // What a whole listing did not show is absent; what others make is looked for each time.
-        let known = self.inventory.proves_absence() && !self.dialect.looked_for(&key);
+        let list = self.dialect.collection(&key);
+        let known = self.inventory.proves_absence(list) && !self.dialect.looked_for(&key);
         let sight = if known { Sight::Absent } else { Sight::Unread };
         self.rows.make(key, sight)
     }
 
-    fn set_want_refs(&mut self, id: RowId, new: Vec<RowId>) {
+    fn set_want_refs(&mut self, id: RowId, new: Box<[RowId]>) {
         let Some(row) = self.rows.get_mut(id) else { return };
-        let old = std::mem::replace(&mut row.want_refs, new.clone().into());
+        let old = std::mem::take(&mut row.want_refs);
+        for referent in &old {
+            if let Some(r) = self.rows.get_mut(*referent) {
+                r.wanted_by.remove(&id);
+            }
+        }
         for referent in &new {
             if let Some(r) = self.rows.get_mut(*referent) {
                 r.wanted_by.insert(id);
             }
         }
-        // Only now: a row that nothing refers to is forgotten, and its place given to another.
-        for referent in old.into_iter().filter(|r| !new.contains(r)) {
-            if let Some(r) = self.rows.get_mut(referent) {
-                r.wanted_by.remove(&id);
-            }
+        if let Some(row) = self.rows.get_mut(id) {
+            row.want_refs = new;
+        }
+        for referent in old {
             self.drop_if_idle(referent);
         }
     }

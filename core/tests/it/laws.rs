@@ -28,7 +28,7 @@ pub(crate) enum Act {
     Confirm,
 }
 
-fn some_act() -> impl Strategy<Value = Act> {
+pub(crate) fn some_act() -> impl Strategy<Value = Act> {
     let scope = 0..facts::scopes().len();
     prop_oneof![
         12 => facts::some_change().prop_map(Act::Change),
@@ -98,15 +98,20 @@ pub(crate) fn cases(usual: u32) -> ProptestConfig {
     }
 }
 
-fn live(style: Style, seed: u64, faults: Faults, acts: &[Act]) -> Sim {
+fn lived(style: Style, seed: u64, faults: Faults, acts: &[Act]) -> Sim {
     let mut sim = Sim::new(style, seed);
     sim.faults = faults;
     sim.gain();
+    live(&mut sim, acts);
+    sim
+}
+
+/// Lives through a history, checking the law all along.
+pub(crate) fn live(sim: &mut Sim, acts: &[Act]) {
     for a in acts {
-        act(&mut sim, a);
+        act(sim, a);
         sim.check_law();
     }
-    sim
 }
 
 proptest! {
@@ -116,7 +121,7 @@ proptest! {
     fn any_history_converges(seed: u64, acts in proptest::collection::vec(some_act(), 1..60), bad: bool) {
         for style in STYLES {
             let faults = if bad { Faults::SOME } else { Faults { delay: 50, ..Faults::default() } };
-            let mut sim = live(style, seed, faults, &acts);
+            let mut sim = lived(style, seed, faults, &acts);
             sim.quiesce();
             sim.check_converged();
             sim.check_still(Duration::from_secs(4_000));

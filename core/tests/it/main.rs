@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod brakes;
+mod caps;
 mod crash;
 mod documents;
 mod facts;

@@ -107,11 +107,11 @@ fn shown_refs(object: &Object, part: u8) -> Vec<Ref<u8>> {
         Object::SubnetNat(n) => vec![
             router(&n.project, 0),
             standing(ObjectKey::Subnet(n.project.clone(), n.index), 0),
-            saying(ObjectKey::Address(n.address.clone()), Needs::Address),
+            saying(ObjectKey::address(n.address.clone()), Needs::Address),
         ],
         Object::WorkloadNat(n) => vec![
             router(&n.project, 0),
-            saying(ObjectKey::Address(n.address.clone()), Needs::Address),
+            saying(ObjectKey::address(n.address.clone()), Needs::Address),
         ],
         Object::Member(g, w) => vec![
             standing(ObjectKey::Group(g.clone()), 0),

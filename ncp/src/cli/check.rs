@@ -1,6 +1,7 @@
-//! `ncp check`: is the configuration right?
+//! `ncp check`: is the configuration right, and does what it names answer?
 
 use super::{ConfigFile, Exit};
+use crate::check::{Finding, Verdict, reach, worst};
 use crate::config::{Config, Mistakes};
 use clap::Args;
 use std::io::{self, Write};
@@ -10,20 +11,30 @@ use std::io::{self, Write};
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
+    /// Read the file only; ask nobody
+    #[arg(long)]
+    offline: bool,
 }
 
-/// Reads the file and reports.
+/// Reads the file, asks everybody it names, and reports. Changes nothing.
 pub(super) fn run(arguments: &Arguments) -> Exit {
-    let loaded = Config::load(&arguments.config.path);
-    let printed = match &loaded {
-        Ok(config) => report(config, &mut io::stdout().lock()),
-        Err(mistakes) => refuse(mistakes, &mut io::stderr().lock()),
+    let config = match load(&arguments.config.path) {
+        Ok(config) => config,
+        Err(exit) => return exit,
     };
-    match (loaded, printed) {
-        (Err(_), _) => Exit::Configuration,
-        (Ok(_), Ok(())) => Exit::Done,
-        (Ok(_), Err(_)) => Exit::Failed,
+    if report(&config, &mut io::stdout().lock()).is_err() {
+        return Exit::Failed;
     }
+    if arguments.offline {
+        return Exit::Done;
+    }
+    super::block_on(async {
+        let findings = reach(&config).await;
+        match print(&findings, &mut io::stdout().lock()) {
+            Ok(()) => exit(worst(&findings)),
+            Err(_) => Exit::Failed,
+        }
+    })
 }
 
 /// Loads the configuration of a subcommand that needs one; its mistakes are printed.
@@ -35,47 +46,41 @@ pub(super) fn load(path: &std::path::Path) -> Result<Config, Exit> {
     })
 }
 
-/// Prints mistakes with their number. Every subcommand that needs a configuration ends so.
-pub(super) fn refuse(mistakes: &Mistakes, to: &mut impl Write) -> io::Result<()> {
+fn refuse(mistakes: &Mistakes, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "{mistakes}")?;
-    let plural = if mistakes.list.len() == 1 {
-        "mistake"
-    } else {
-        "mistakes"
-    };
-    writeln!(
-        to,
-        "{} {plural} in {}",
-        mistakes.list.len(),
-        mistakes.file.display()
-    )
+    let count = mistakes.list.len();
+    let plural = if count == 1 { "mistake" } else { "mistakes" };
+    writeln!(to, "{count} {plural} in {}", mistakes.file.display())
 }
 
 fn report(config: &Config, to: &mut impl Write) -> io::Result<()> {
     for notice in &config.notices {
-        writeln!(to, "note: {}", notice.at(&config.file))?;
+        writeln!(to, "note  {}", notice.at(&config.file))?;
     }
-    writeln!(to, "{}: no mistakes", config.file.display())?;
     writeln!(
         to,
-        "cluster {}, adaptor {}",
-        config.coe.cluster.as_str(),
-        config.coe.adaptor.as_str()
-    )?;
-    for (manager, _) in &config.managers.list {
-        writeln!(to, "NSX manager {manager}")?;
+        "ok    {}: no mistakes; cluster {}",
+        config.file.display(),
+        config.coe.cluster.as_str()
+    )
+}
+
+fn print(findings: &[Finding], to: &mut impl Write) -> io::Result<()> {
+    for finding in findings {
+        writeln!(to, "{finding}")?;
     }
-    let cf = &config.foundation;
-    writeln!(
-        to,
-        "UAA {}\nCloud Controller {}\nPolicy server {}",
-        cf.uaa.url, cf.capi.url, config.cf.policy_server_url
-    )?;
-    for url in &cf.bbs.urls {
-        writeln!(to, "BBS {url}")?;
+    let wrong = |f: &&Finding| matches!(f.verdict, Verdict::Failed | Verdict::Mistake);
+    match findings.iter().filter(wrong).count() {
+        0 => writeln!(to, "all is well"),
+        1 => writeln!(to, "1 thing is wrong"),
+        count => writeln!(to, "{count} things are wrong"),
     }
-    for address in &cf.locket.addresses {
-        writeln!(to, "Locket {address}")?;
+}
+
+fn exit(worst: Verdict) -> Exit {
+    match worst {
+        Verdict::Good | Verdict::Note => Exit::Done,
+        Verdict::Failed => Exit::Failed,
+        Verdict::Mistake => Exit::Configuration,
     }
-    Ok(())
 }

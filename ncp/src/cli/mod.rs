@@ -5,14 +5,13 @@
 
 mod check;
 mod config;
+mod confirm;
 mod exit;
 mod plan;
 mod run;
 mod sandbox;
 
 pub use exit::Exit;
-pub use plan::{PlanError, plan};
-pub(crate) use run::look_inside;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -31,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read the configuration and say what is wrong with it
+    /// Say what is wrong with the configuration, and with what it names
     Check(check::Arguments),
     /// Print what the configuration may say
     Config(config::Arguments),
@@ -39,6 +38,8 @@ enum Command {
     Run(run::Arguments),
     /// Print what would change, and change nothing
     Plan(plan::Arguments),
+    /// Let go what the brakes hold back
+    Confirm(confirm::Arguments),
     /// Run against emulated managers and an emulated foundation on this machine
     Sandbox(sandbox::Arguments),
     /// Drive the sandbox's foundation: push, scale, bind security groups, add policies
@@ -64,6 +65,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Config(arguments) => config::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Confirm(arguments) => confirm::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Foundation(cli) => block_on(async {
             match foundation_emulator::cli::run(&cli, &mut std::io::stdout()).await {

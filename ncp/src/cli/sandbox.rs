@@ -66,26 +66,33 @@ fn read(file: &std::path::Path) -> Result<Scenario, String> {
 
 async fn sandbox(options: Options, arguments: &Arguments) -> Result<Exit, SandboxError> {
     let quiet = arguments.json;
+    let stop = CancellationToken::new();
+    tokio::spawn(super::run::signals(stop.clone()));
     if !quiet {
         println!("Starting three emulated NSX managers and an emulated foundation ...");
     }
     let sandbox = Sandbox::start(options).await?;
-    if !arguments.once {
-        let stop = CancellationToken::new();
-        tokio::spawn(super::run::signals(stop.clone()));
-        let served = sandbox.serve(stop).await;
-        sandbox.stop().await;
-        return served.map(|()| Exit::Done);
-    }
-    let outcome = sandbox.converge(LIMIT, !quiet).await;
-    sandbox.stop().await;
-    let outcome = outcome?;
-    print(&outcome, quiet);
-    Ok(if outcome.converged {
-        Exit::Done
+    let ended = if arguments.once {
+        stop.run_until_cancelled(sandbox.converge(LIMIT, !quiet))
+            .await
+            .map(|ended| ended.map(Some))
     } else {
-        Exit::Failed
-    })
+        Some(sandbox.serve(stop).await.map(|()| None))
+    };
+    sandbox.stop().await;
+    match ended.transpose()? {
+        // Stopped by the user, as is right for one that runs until then.
+        Some(None) => Ok(Exit::Done),
+        None => Ok(Exit::Failed),
+        Some(Some(outcome)) => {
+            print(&outcome, quiet);
+            Ok(if outcome.converged {
+                Exit::Done
+            } else {
+                Exit::Failed
+            })
+        }
+    }
 }
 
 fn print(outcome: &Outcome, json: bool) {

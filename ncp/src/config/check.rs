@@ -128,6 +128,13 @@ impl Builder<'_, '_> {
             self.reader
                 .notice("cf", "platform_sources", Wrong::new(what, instead));
         }
+        for net in &cf.no_masquerade_cidrs {
+            if net.addr().is_ipv6() {
+                let what = format!("{net} has no effect, since only IPv4 addresses are translated");
+                self.reader
+                    .notice("cf", "no_masquerade_cidrs", Wrong::new(what, "remove it"));
+            }
+        }
     }
 
     /// Somebody must hear the log.

@@ -62,6 +62,7 @@ impl<'a> Reader<'a> {
             }
             return by_default(spec);
         }
+        self.without_effect(section, spec, &texts);
         match F::parse(&texts) {
             Ok(value) => value,
             Err(wrongs) => {
@@ -70,6 +71,23 @@ impl<'a> Reader<'a> {
                 }
                 by_default(spec)
             }
+        }
+    }
+
+    /// Whoever sets an option expects something of it. Kubernetes' options are other components' too.
+    fn without_effect(&mut self, section: &str, spec: &OptionSpec, texts: &[String]) {
+        let default = match spec.default {
+            Default::Text(text) => words(text, spec.list),
+            Default::Unset | Default::Required => Vec::new(),
+        };
+        let same =
+            default.len() == texts.len() && default.iter().zip(texts).all(|(a, b)| a.eq_ignore_ascii_case(b));
+        if !spec.acts && !same && section != "k8s" {
+            let wrong = Wrong::new(
+                "the option has no effect in this version",
+                "don't rely on it; remove it unless another component reads this file",
+            );
+            self.notice(section, spec.name, wrong);
         }
     }
 

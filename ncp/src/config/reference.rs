@@ -19,8 +19,8 @@ The controller reads one file in INI form, `/etc/nsx-ujo/ncp.ini` unless `--conf
 - The file may be shared with the node's components; their sections are left alone. A misspelt option in a section
   of this page is a mistake.
 
-All mistakes are reported at once under code NCP00001, and the exit status is 78. `ncp check` reads the file and
-does nothing else. Options marked *no effect yet* are read and checked only.
+All mistakes are reported at once under code NCP00001, and the exit status is 78. `ncp check --offline` reads the file
+and does nothing else. Options marked *no effect yet* are read and checked only; one that is set is noted at the start.
 ";
 
 /// The reference page.

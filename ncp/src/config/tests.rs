@@ -151,6 +151,19 @@ fn options_of_other_versions_are_noticed_not_refused() {
     );
 }
 
+/// Whoever sets an option that does nothing yet is told; its default, and Kubernetes' options, are not.
+#[test]
+fn options_without_effect_are_noticed() {
+    let text = with(
+        "nsx_v3",
+        "wait_for_security_policy_sync = true\nuse_native_loadbalancer = False\n[k8s]\ningress_mode = nat",
+    );
+    let notices = read(&text).unwrap().notices;
+    let keys: Vec<_> = notices.iter().map(|n| n.key.as_str()).collect();
+    assert_eq!(keys, ["wait_for_security_policy_sync"]);
+    assert!(notices[0].wrong.contains("no effect"));
+}
+
 /// Each row: what a file has, where the mistake is, and words of the message.
 #[test]
 fn single_mistakes() {

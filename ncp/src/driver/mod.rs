@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use clock::Clock;
 pub use effects::Pacing;
-pub use report::Report;
+pub use report::{Report, held};
 
 use effects::Effects;
 
@@ -48,8 +48,10 @@ pub struct Inputs {
 pub enum Order {
     /// The total difference, as of now.
     Plan(oneshot::Sender<Plan>),
-    /// Let go what the brakes hold back.
-    Confirm,
+    /// How the engine is doing, as of now; what is published may be some time old.
+    Report(oneshot::Sender<Report>),
+    /// Let go what the brakes hold back, and say what that was.
+    Confirm(oneshot::Sender<Vec<String>>),
 }
 
 /// Why a driver ended before it was told to.
@@ -73,6 +75,8 @@ pub struct Driver<D: Dialect, F> {
     clock: Clock,
     reports: watch::Sender<Arc<Report>>,
     next_report: Time,
+    /// Something happened since the last report.
+    news: bool,
     /// More could be sent than the far end has credits for.
     starving: bool,
     wake: Option<Time>,
@@ -93,6 +97,7 @@ where
             clock,
             reports,
             next_report: Time(0),
+            news: true,
             starving: false,
             wake: None,
             drain,
@@ -132,8 +137,12 @@ where
                 }
                 Some(order) = inputs.orders.recv() => self.obey(order),
                 () = far_end.credit(), if starving => {}
-                () = clock.until(wake) => {}
+                () = clock.until(wake) => {
+                    self.news |= self.wake.is_some_and(|wake| wake <= clock.now());
+                    continue;
+                }
             }
+            self.news = true;
         }
     }
 
@@ -158,6 +167,7 @@ where
         let credits = self.effects.room();
         let poll = self.engine.poll(now, credits);
         self.starving = poll.effects.len() >= credits;
+        self.news |= !poll.effects.is_empty();
         self.wake = poll.wake;
         poll.effects
             .into_iter()
@@ -166,23 +176,25 @@ where
     }
 
     fn wake(&self) -> Time {
-        let latest = if self.reports.receiver_count() > 0 {
-            Some(self.next_report)
-        } else {
-            None
-        };
-        [self.wake, latest]
+        let report = self.wants_report().then_some(self.next_report);
+        [self.wake, report]
             .into_iter()
             .flatten()
             .min()
             .unwrap_or(self.clock.now() + Duration::from_secs(3600))
     }
 
+    /// A state that has not moved is not counted again: at rest the driver sleeps.
+    fn wants_report(&self) -> bool {
+        self.news && self.reports.receiver_count() > 0
+    }
+
     /// Publishes a report, seldom enough that making it costs little beside the work.
     fn report(&mut self, now: Time) {
-        if now < self.next_report || self.reports.receiver_count() == 0 {
+        if now < self.next_report || !self.wants_report() {
             return;
         }
+        self.news = false;
         let report = Report::of(&self.engine);
         let cost = self.clock.now().since(now);
         self.next_report = now + (cost * 20).max(Duration::from_millis(200));
@@ -199,7 +211,12 @@ where
         match order {
             // Whoever asked may have gone.
             Order::Plan(reply) => drop(reply.send(self.engine.plan(self.clock.now()))),
-            Order::Confirm => self.engine.confirm(),
+            Order::Report(reply) => drop(reply.send(Report::of(&self.engine))),
+            Order::Confirm(reply) => {
+                let held = held(&self.engine.status());
+                self.engine.confirm();
+                drop(reply.send(held));
+            }
         }
     }
 

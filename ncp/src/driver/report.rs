@@ -46,3 +46,30 @@ impl Report {
         self.status.as_ref().is_some_and(|s| s.converged)
     }
 }
+
+/// What brakes hold back, in plain words.
+pub fn held(status: &Status) -> Vec<String> {
+    let mut held = Vec::new();
+    if let Some(brake) = &status.brake {
+        let who = if brake.operator {
+            "waits for your word (`ncp confirm`)"
+        } else {
+            "waits for a second complete listing, or your word (`ncp confirm`)"
+        };
+        let number = |count: usize, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            (count > 0).then(|| format!("{count} {what}{plural}"))
+        };
+        let parts = [number(brake.ports, "port"), number(brake.routers, "router")];
+        let what = parts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+        held.push(format!("removal of {what} {who}"));
+    }
+    let scopes = status.scopes.iter().filter(|scope| scope.held > 0);
+    held.extend(scopes.map(|scope| {
+        format!(
+            "{} facts of {} that are no longer listed wait for a second equal listing, or your word (`ncp confirm`)",
+            scope.held, scope.scope
+        )
+    }));
+    held
+}

@@ -1,6 +1,6 @@
 //! The configuration file of a sandbox.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use foundation_emulator::Foundation;
 use nsx_manager_emulator::{Credentials, Emulator, LogMode, Options, State};
@@ -10,18 +10,6 @@ use crate::config::Config;
 
 /// The sandbox's foundation name.
 pub(super) const CLUSTER: &str = "sandbox";
-
-pub(super) fn folder(state: Option<&Path>) -> Result<PathBuf, SandboxError> {
-    let folder = match state {
-        Some(dir) => dir.to_owned(),
-        None => std::env::temp_dir().join(format!("ncp-sandbox-{}", std::process::id())),
-    };
-    std::fs::create_dir_all(&folder).map_err(|source| SandboxError::File {
-        what: folder.display().to_string(),
-        source,
-    })?;
-    Ok(folder)
-}
 
 pub(super) fn managers(state: Option<&Path>) -> Options {
     Options {

@@ -5,22 +5,26 @@
 //! made from it. Only the timings are short, so that changes show within seconds.
 
 mod config;
+mod folder;
 mod outcome;
 mod show;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use foundation_emulator::foundation::StartError;
 use foundation_emulator::{CellSpec, Foundation, Scenario};
 use nsx_manager_emulator::{Emulator, ExternalPool, Fixture};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Doors;
-use crate::cli::{PlanError, look_inside, plan};
+use crate::admin::{AdminError, Doors};
 use crate::config::{Config, Mistakes};
-use crate::wiring::{Controller, ControllerError, Mode, Pace, Running};
+use crate::daemon::{live, with_front};
+use crate::wiring::{Controller, ControllerError, Mode, Pace, PlanError, Running, plan};
 
 pub use outcome::Outcome;
+
+use folder::Folder;
 
 /// What a sandbox is made with.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +46,7 @@ pub struct Sandbox {
     pub foundation: Foundation,
     /// The configuration that the file holds.
     pub config: Config,
-    /// The folder of the file and of the admin API's socket.
-    pub folder: PathBuf,
+    folder: Folder,
     started: Instant,
 }
 
@@ -60,6 +63,17 @@ pub enum SandboxError {
     /// The scenario.
     #[error("the scenario can't be used: {0}")]
     Scenario(#[from] foundation_emulator::scenario::ScenarioError),
+    /// The control API's port.
+    #[error("port {port} can't be used ({source}); name a free one with --control-port, or leave it out")]
+    Port {
+        /// Which.
+        port: u16,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The admin API.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// A folder or file.
     #[error("{what} can't be written")]
     File {
@@ -104,19 +118,26 @@ impl Sandbox {
             Some(scenario) => scenario,
             None => Scenario::built_in()?,
         };
-        let folder = config::folder(options.state.as_deref())?;
+        let folder = Folder::open(options.state.as_deref())?;
         let mut cells: Vec<String> = (0..3).map(|n| format!("diego-cell-{n}")).collect();
         let foundation = Foundation::start(foundation_emulator::Options {
             cells: cells.iter().map(CellSpec::new).collect(),
             control_port: options.control_port,
             ..foundation_emulator::Options::default()
         })
-        .await?;
+        .await
+        .map_err(|error| match error {
+            StartError::Listen(source) if options.control_port != 0 => SandboxError::Port {
+                port: options.control_port,
+                source,
+            },
+            other => other.into(),
+        })?;
         foundation.load(&scenario)?;
         cells.extend(scenario.cells.iter().map(|cell| cell.id.clone()));
         let managers = Emulator::start(config::managers(options.state.as_deref())).await?;
         managers.fixture(&fixture(cells))?;
-        let config = config::write(&folder, &managers, &foundation)?;
+        let config = config::write(folder.path(), &managers, &foundation)?;
         Ok(Sandbox {
             managers,
             foundation,
@@ -130,8 +151,8 @@ impl Sandbox {
     ///
     /// # Errors
     /// If it can't be made.
-    pub async fn controller(&self) -> Result<Controller, SandboxError> {
-        Ok(Controller::new(&self.config, &pace(), Mode::Write).await?)
+    pub async fn controller(&self) -> Result<Controller, ControllerError> {
+        Controller::new(&self.config, &pace(), Mode::Write).await
     }
 
     /// Runs a controller until the network is as the foundation calls for, shows progress, then looks at
@@ -159,35 +180,34 @@ impl Sandbox {
     /// # Errors
     /// If the controller can't be made or ends.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), SandboxError> {
-        let doors = Doors::open(&self.config.ncp.admin_socket, None)
-            .await
-            .map_err(|e| SandboxError::File {
-                what: e.to_string(),
-                source: std::io::Error::other(e),
-            })?;
-        let (running, life) = self.controller().await?.start(stop.clone());
-        let shown = running.clone();
-        let show = async {
-            if self.await_convergence(&shown, LIMIT, true).await {
-                show::made(&self.managers, &self.foundation, &shown, self.started.elapsed());
-            }
-            show::next(&self.folder, &self.foundation);
-            tokio::select! {
-                () = show::changes(&shown) => {}
-                () = stop.cancelled() => {}
-            }
+        let doors = Doors::open(&self.config.ncp.admin_socket, None).await?;
+        let work = async |front| {
+            let controller = self.controller().await?;
+            let show = async |running: Running| self.show(&running).await;
+            live(controller, front, stop, show).await
         };
-        let (life, (), ()) = tokio::join!(life, look_inside(running, doors, stop.clone()), show);
-        Ok(life?)
+        Ok(with_front(doors, work).await?)
+    }
+
+    /// Shows what happens, for ever.
+    async fn show(&self, running: &Running) {
+        if self.await_convergence(running, LIMIT, true).await {
+            show::made(&self.managers, &self.foundation, running, self.started.elapsed());
+        } else {
+            show::stuck(running, LIMIT);
+        }
+        show::next(self.folder.path(), &self.foundation);
+        show::changes(running).await;
     }
 
     async fn await_convergence(&self, running: &Running, limit: Duration, progress: bool) -> bool {
         let mut reports = running.reports.clone();
+        let mut line = String::new();
         let wait = async {
             loop {
                 let report = reports.borrow_and_update().clone();
                 if progress {
-                    show::progress(&report, running);
+                    show::progress(&report, running, &mut line);
                 }
                 if report.read_all() && report.converged() {
                     return true;
@@ -205,7 +225,12 @@ impl Sandbox {
         Ok(plan(&self.config, &pace(), LIMIT).await?.steps.is_empty())
     }
 
-    /// Stops the emulators.
+    /// Where the configuration file and the admin API's socket are.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Stops the emulators; the folder goes with them unless it was named.
     pub async fn stop(self) {
         self.foundation.stop().await;
         self.managers.stop().await;

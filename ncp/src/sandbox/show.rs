@@ -6,17 +6,30 @@ use std::time::Duration;
 use foundation_emulator::Foundation;
 use nsx_manager_emulator::Emulator;
 
-use crate::driver::Report;
+use ncp_core::topology::Kind;
+
+use crate::driver::{Report, held};
 use crate::wiring::Running;
 
-pub(super) fn progress(report: &Report, running: &Running) {
+/// One line whenever the figures moved.
+pub(super) fn progress(report: &Report, running: &Running, last: &mut String) {
     let Some(status) = &report.status else { return };
     let standing: usize = status.objects.values().sum();
     let writes = running.network.counters().writes;
-    println!(
+    let line = format!(
         "  {standing:5} objects stand, {:4} rows to go, {writes:4} writes",
         status.unsettled
     );
+    if line != *last {
+        println!("{line}");
+        *last = line;
+    }
+}
+
+pub(super) fn stuck(running: &Running, limit: Duration) {
+    let report = running.reports.borrow().clone();
+    println!("\nNot as wanted after {} s; it goes on trying.", limit.as_secs());
+    conditions(&report);
 }
 
 pub(super) fn made(managers: &Emulator, foundation: &Foundation, running: &Running, took: Duration) {
@@ -44,7 +57,7 @@ pub(super) fn made(managers: &Emulator, foundation: &Foundation, running: &Runni
         .unwrap_or_default();
     let right: Vec<String> = objects
         .iter()
-        .map(|(kind, count)| format!("{count:5} {}", format!("{kind:?}").to_lowercase()))
+        .map(|(kind, count)| format!("{count:5} {}", plural(*kind)))
         .collect();
     for i in 0..left.len().max(right.len()) {
         let (l, r) = (
@@ -54,11 +67,48 @@ pub(super) fn made(managers: &Emulator, foundation: &Foundation, running: &Runni
         println!("  {l:34} {r}");
     }
     conditions(&report);
-    let mut kinds: Vec<_> = managers.inventory().counts().into_iter().collect();
-    kinds.sort();
-    println!("\nNSX objects on the managers, the operator's among them:");
-    for (kind, count) in kinds {
-        println!("  {count:5} {kind}");
+    let inventory = managers.inventory().counts();
+    let count = |kind: &&str| Some(format!("{} {kind}", inventory.get(*kind)?));
+    let kinds: Vec<String> = SHOWN.iter().filter_map(count).collect();
+    println!("\nOn the NSX managers, the operator's own objects among them:");
+    for line in kinds.chunks(4) {
+        println!("  {}", line.join(", "));
+    }
+}
+
+/// What of NSX's inventory tells something.
+const SHOWN: [&str; 12] = [
+    "LogicalRouter",
+    "LogicalRouterPort",
+    "LogicalSwitch",
+    "LogicalPort",
+    "IpBlockSubnet",
+    "AllocationIpAddress",
+    "NatRule",
+    "IPSet",
+    "NSGroup",
+    "FirewallSection",
+    "FirewallRule",
+    "SwitchingProfile",
+];
+
+/// Kinds as people say them.
+fn plural(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Router => "routers",
+        Kind::Switch => "switches",
+        Kind::Subnet => "subnets",
+        Kind::Port => "ports",
+        Kind::Nat => "NAT rules",
+        Kind::Address => "translated addresses",
+        Kind::Group => "groups",
+        Kind::Member => "members",
+        Kind::Union => "groups of groups",
+        Kind::UnionMember => "members of those",
+        Kind::Section => "firewall sections",
+        Kind::Rule => "firewall rules",
+        Kind::Node => "cells, found",
+        Kind::Pool => "pools, found",
     }
 }
 
@@ -73,18 +123,20 @@ pub(super) fn next(folder: &Path, foundation: &Foundation) {
     let me = std::env::current_exe().map_or("ncp".into(), |p| p.display().to_string());
     println!(
         "
-What to try next, from another terminal:
+What to try next. Paste into another terminal and watch this one:
 
-  # what the foundation looks like
-  {me} foundation --control {control} status
+  alias ncp='{me}'
+  export FOUNDATION_CONTROL={control} NCP_CONFIG={ini}
 
-  # more instances, a policy between two apps; watch this terminal
-  {me} foundation --control {control} scale --help
-  {me} foundation --control {control} add-network-policy --help
-
-  # what the controller would change now, and how it is doing
-  {me} plan --config {ini}
-  curl --unix-socket {sock} http://localhost/status
+  ncp foundation status                                    # the foundation: cells and apps
+  ncp foundation scale retail/production/storefront 8      # two more containers: two ports
+  ncp foundation push retail/production shop --instances 2 # a new app
+  ncp foundation add-network-policy retail/production/shop retail/production/cart
+  ncp foundation unbind-security-group erp-database retail/staging
+  ncp foundation delete-org logistics                      # goes when two listings agree that it has gone
+  ncp plan                                                 # what would change now; changes nothing
+  ncp check                                                # is the configuration right, does all answer
+  curl --unix-socket {sock} http://ncp/status
 
 Ctrl-C ends it.",
         ini = folder.join("ncp.ini").display(),
@@ -92,17 +144,26 @@ Ctrl-C ends it.",
     );
 }
 
-/// Prints a line whenever the network is as wanted again after a change.
+/// Prints a line whenever the network is as wanted again after a change, and what is held back meanwhile.
 pub(super) async fn changes(running: &Running) {
     let mut reports = running.reports.clone();
-    let mut last = running.network.counters().writes;
+    let mut writes = running.network.counters().writes;
+    let mut told = (Vec::new(), reports.borrow().conditions.clone());
     while reports.changed().await.is_ok() {
         let report = reports.borrow_and_update().clone();
-        let writes = running.network.counters().writes;
-        if writes != last && report.converged() {
-            println!("  as wanted again after {} writes", writes - last);
+        let now = running.network.counters().writes;
+        if now != writes && report.converged() {
+            println!("  as wanted again after {} writes", now - writes);
+            writes = now;
+        }
+        let held = report.status.as_ref().map(held).unwrap_or_default();
+        if held != told.0 {
+            held.iter().for_each(|text| println!("  held back: {text}"));
+            told.0 = held;
+        }
+        if report.conditions != told.1 {
             conditions(&report);
-            last = writes;
+            told.1 = report.conditions.clone();
         }
     }
 }

@@ -29,12 +29,8 @@ fn process(page: &mut Exposition, snapshot: &Snapshot) {
         "Whether everything has been read at least once.",
     )
     .sample(&[], u8::from(snapshot.ready));
-    page.family(
-        "ncp_brake",
-        Kind::Gauge,
-        "Whether a large removal waits for an operator.",
-    )
-    .sample(&[], u8::from(snapshot.brake.is_some()));
+    page.family("ncp_brake", Kind::Gauge, "Whether a large removal is held back.")
+        .sample(&[], u8::from(snapshot.brake.is_some()));
 }
 
 fn far_ends(page: &mut Exposition, snapshot: &Snapshot) {
@@ -100,6 +96,14 @@ fn network(page: &mut Exposition, snapshot: &Snapshot) {
         for (state, count) in states {
             objects.sample(&[("kind", kind), ("state", state)], count);
         }
+    }
+    let mut held = page.family(
+        "ncp_scope_held",
+        Kind::Gauge,
+        "Facts of a source whose removal is held back.",
+    );
+    for scope in &snapshot.scopes {
+        held.sample(&[("scope", &scope.name)], scope.held);
     }
     let mut by_code = std::collections::BTreeMap::<&str, u64>::new();
     for condition in &snapshot.conditions {

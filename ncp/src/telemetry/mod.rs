@@ -10,4 +10,6 @@ mod snapshot;
 
 pub use exposition::{Exposition, Kind};
 pub use metrics::metrics;
-pub use snapshot::{Condition, Leader, Objects, Peer, PlanPage, Role, Snapshot, Traffic, Watcher};
+pub use snapshot::{
+    Condition, Confirmed, Leader, Objects, Peer, PlanPage, Role, Scope, Snapshot, Traffic, Watcher,
+};

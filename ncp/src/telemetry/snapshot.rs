@@ -46,12 +46,10 @@ impl Role {
 }
 
 /// Who leads, as far as this controller knows (`get ncp-master status`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leader {
-    /// Its id in the lock.
+    /// Its id in the lock, which begins with its machine's name.
     pub id: String,
-    /// When it was last seen to hold the lock.
-    pub seen: f64,
 }
 
 /// One far end: the managers, the BBS, Cloud Controller, the policy server.
@@ -72,24 +70,35 @@ pub struct Peer {
 pub struct Watcher {
     /// Short, fixed name.
     pub name: String,
-    /// Whether it is connected.
+    /// Whether its last attempt worked.
     pub up: bool,
-    /// When it was first made.
-    pub created: f64,
-    /// When its present connection was made.
-    pub started: f64,
-    /// Average time an event took in the window, in milliseconds.
-    pub average_ms: f64,
-    /// Events in the window of 3600 seconds.
-    pub events_in_window: u64,
-    /// Events since `started`.
-    pub events_since_start: u64,
-    /// Events since `created`.
+    /// Since when `up` has been what it is.
+    pub since: f64,
+    /// When an attempt last worked.
+    pub last_success: Option<f64>,
+    /// When the last event or listing came.
+    pub last_event: Option<f64>,
+    /// Events or listings since the process started.
     pub events_total: u64,
-    /// How often it was connected anew.
+    /// How often it had to begin anew.
     pub recycled: u64,
     /// Seconds between looks, for a source that is polled.
     pub interval: Option<f64>,
+    /// Further figures of the source, such as records held.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// One listing of a source, and what its absences may lead to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Source, kind and part.
+    pub name: String,
+    /// It has been listed whole.
+    pub complete: bool,
+    /// What is missing in it counts as gone; while not, nothing that needs it is removed.
+    pub trusted: bool,
+    /// Facts whose removal waits for a second equal listing or the operator's word.
+    pub held: u64,
 }
 
 /// How many objects of one kind there are.
@@ -97,7 +106,7 @@ pub struct Watcher {
 pub struct Objects {
     /// Wanted.
     pub desired: u64,
-    /// There, as wanted or not.
+    /// Of these, there, in part at least.
     pub present: u64,
     /// Not yet as wanted, waiting for something named in the plan.
     pub waiting: u64,
@@ -142,12 +151,20 @@ pub struct Snapshot {
     pub ready: bool,
     /// Nothing is left to change.
     pub converged: bool,
-    /// A brake that waits for an operator's word, in plain words.
+    /// What the brakes hold back and what they wait for, in plain words.
     pub brake: Option<String>,
+    /// Rows of objects that are not yet as wanted.
+    pub unsettled: u64,
+    /// Requests under way.
+    pub in_flight: u64,
+    /// Containers whose record is gone and which may still run; their ports stay.
+    pub departing: u64,
     /// The far ends.
     pub peers: Vec<Peer>,
     /// The watches.
     pub watchers: Vec<Watcher>,
+    /// The sources' listings.
+    pub scopes: Vec<Scope>,
     /// Counts by kind.
     pub objects: BTreeMap<String, Objects>,
     /// Requests to the backend.
@@ -165,4 +182,11 @@ pub struct PlanPage {
     pub text: String,
     /// For machines.
     pub json: serde_json::Value,
+}
+
+/// What an operator's word let go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Each in plain words; empty if nothing was held back.
+    pub released: Vec<String>,
 }

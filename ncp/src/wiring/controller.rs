@@ -6,6 +6,7 @@ use ncp_core::adapter::{Adapter, AdapterError, EventSink, Stopping};
 use ncp_core::dialect::Fence;
 use ncp_core::engine::Engine;
 use ncp_core::event::Event;
+use ncp_nsxt::transport::Api;
 use ncp_pcf::adapter::PcfAdapter;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,16 @@ pub enum Mode {
     Observe,
 }
 
+/// Clients made from a configuration; nothing has been asked yet.
+pub struct Preparation {
+    adapter: Arc<PcfAdapter>,
+    api: Api,
+    clock: Clock,
+    mode: Mode,
+    /// This process, as the lock knows it.
+    pub owner: String,
+}
+
 /// A controller that has been made and not started.
 pub struct Controller {
     adapter: Arc<PcfAdapter>,
@@ -32,23 +43,36 @@ pub struct Controller {
     clock: Clock,
     mode: Mode,
     drain: std::time::Duration,
-    /// This process, as the lock knows it.
-    pub owner: String,
+    owner: String,
 }
 
 /// Why a controller can't start, or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControllerError {
-    /// The platform's clients.
-    #[error(transparent)]
-    Platform(#[from] AdapterError),
+    /// The platform's clients can't be made of the configuration.
+    #[error("{0}; {next}", next = .0.code.next_step())]
+    Clients(#[source] AdapterError),
     /// The managers.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The platform's watches.
+    #[error(transparent)]
+    Platform(#[from] AdapterError),
     /// The driver.
     #[error(transparent)]
     Driver(#[from] DriverError),
+}
+
+impl ControllerError {
+    /// Whether the configuration, or what it names, must be mended before a start can succeed.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            ControllerError::Clients(_) => true,
+            ControllerError::Network(error) => !error.is_passing(),
+            ControllerError::Platform(_) | ControllerError::Driver(_) => false,
+        }
+    }
 }
 
 /// Handles of a running controller.
@@ -70,32 +94,73 @@ pub struct Running {
     pub owner: String,
 }
 
+impl Preparation {
+    /// Clients for this configuration.
+    ///
+    /// # Errors
+    /// If files or options can't be used; all of these are for the operator to mend.
+    pub fn new(config: &Config, pace: &Pace, mode: Mode) -> Result<Preparation, ControllerError> {
+        let clock = Clock::start();
+        let owner = owner();
+        let adapter =
+            platform::adapter(config, pace, &owner, clock, mode).map_err(ControllerError::Clients)?;
+        Ok(Preparation {
+            adapter: Arc::new(adapter),
+            api: Network::client(config)?,
+            clock,
+            mode,
+            owner,
+        })
+    }
+
+    /// The managers' client, for its health.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The controller. The managers must answer, since nothing can be said before the operator's objects
+    /// are known; the platform need not. May be tried again: the client remembers credentials that were
+    /// refused, so that trying does not lock the account.
+    ///
+    /// # Errors
+    /// All that is wrong with the operator's objects, or that no manager answers.
+    pub async fn controller(&self, config: &Config, pace: &Pace) -> Result<Controller, ControllerError> {
+        let (network, manager) = Network::connect(config, self.api.clone(), self.clock).await?;
+        let mut engine = Engine::new(manager, settings::settings(config, pace));
+        if self.mode == Mode::Observe {
+            engine.observe_only();
+        }
+        Ok(Controller {
+            adapter: self.adapter.clone(),
+            network: Arc::new(network),
+            engine,
+            clock: self.clock,
+            mode: self.mode,
+            drain: config.ncp.drain_timeout.get(),
+            owner: self.owner.clone(),
+        })
+    }
+}
+
+/// Unique, and telling an operator on which machine to look.
+fn owner() -> String {
+    let machine = rustix::system::uname();
+    format!(
+        "{}-{}",
+        machine.nodename().to_string_lossy(),
+        uuid::Uuid::new_v4()
+    )
+}
+
 impl Controller {
-    /// Makes a controller. The managers must answer, since nothing can be said before the operator's
-    /// objects are known; the platform need not.
+    /// A controller of managers that answer.
     ///
     /// # Errors
     /// If files, options or the operator's objects can't be used.
     pub async fn new(config: &Config, pace: &Pace, mode: Mode) -> Result<Controller, ControllerError> {
-        let clock = Clock::start();
-        let owner = uuid::Uuid::new_v4().to_string();
-        let adapter = Arc::new(platform::adapter(config, pace, &owner, clock, mode)?);
-        let api = Network::client(config)?;
-        let (network, manager) = Network::connect(config, api, clock).await?;
-        let mut engine = Engine::new(manager, settings::settings(config, pace));
-        if mode == Mode::Observe {
-            engine.observe_only();
-        }
-        let drain = config.ncp.drain_timeout.get();
-        Ok(Controller {
-            adapter,
-            network: Arc::new(network),
-            engine,
-            clock,
-            mode,
-            drain,
-            owner,
-        })
+        Preparation::new(config, pace, mode)?
+            .controller(config, pace)
+            .await
     }
 
     /// Starts; the future is the controller's life, and ends when `stop` is cancelled.

@@ -3,13 +3,16 @@
 //! The only place that names both a platform and a network engine.
 
 mod controller;
-mod network;
-mod platform;
+pub(crate) mod network;
+mod once;
+pub(crate) mod platform;
 mod settings;
 mod status;
 
-pub use controller::{Controller, ControllerError, Mode, Running};
+pub use controller::{Controller, ControllerError, Mode, Preparation, Running};
 pub use network::{Network, NetworkError};
+pub use once::{PlanError, plan};
+pub use status::waiting;
 
 use std::time::Duration;
 

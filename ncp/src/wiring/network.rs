@@ -3,13 +3,14 @@
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use ncp_core::code::Code;
 use ncp_core::dialect::{Batch, FarEnd, Fence, Outcome, ReadOutcome, ReadRequest, StepId};
 use ncp_core::id::Name;
 use ncp_nsxt::manager::{
-    Environment, EnvironmentError, Manager, Named, NodeMatch, NsxFarEnd, resolve_environment,
+    Environment, EnvironmentError, Manager, Named, NodeMatch, NodeTag, NsxFarEnd, resolve_environment,
 };
 use ncp_nsxt::transport::{
     Api, Auth, Counters, ManagerAddress, NoObserver, Options, OptionsError, Pem, Trust as ManagerTrust,
@@ -40,11 +41,20 @@ pub enum NetworkError {
         source: std::io::Error,
     },
     /// Options that can't work together.
-    #[error("{} {}", Code::InvalidNsxConfiguration, Code::InvalidNsxConfiguration.name())]
-    Options(#[from] OptionsError),
+    #[error("{} {}: {error}", Code::InvalidNsxConfiguration, Code::InvalidNsxConfiguration.name())]
+    Options {
+        /// What is wrong.
+        error: OptionsError,
+    },
     /// The operator's objects.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+}
+
+impl From<OptionsError> for NetworkError {
+    fn from(error: OptionsError) -> NetworkError {
+        NetworkError::Options { error }
+    }
 }
 
 impl NetworkError {
@@ -132,7 +142,7 @@ impl Pacing for Network {
 }
 
 /// Resolves what the configuration names.
-pub(super) async fn environment(config: &Config, api: &Api) -> Result<Environment, EnvironmentError> {
+pub(crate) async fn environment(config: &Config, api: &Api) -> Result<Environment, EnvironmentError> {
     resolve_environment(api, &named(config)).await
 }
 
@@ -161,24 +171,62 @@ fn named(config: &Config) -> Named {
 }
 
 fn node_match(config: &Config) -> NodeMatch {
-    if !config.cf.cell_vifs.is_empty() {
-        let pair = |vif: &crate::config::CellVif| (vif.cell.clone(), Name::new(&vif.vif));
-        return NodeMatch::Fixed(config.cf.cell_vifs.iter().map(pair).collect());
-    }
-    match config.cf.cell_match.first() {
-        Some(CellMatch::BoshId) => NodeMatch::Scope("bosh/id".to_owned()),
-        _ => NodeMatch::NodeName,
+    let pair = |vif: &crate::config::CellVif| (vif.cell.clone(), Name::new(&vif.vif));
+    let way = |way: &CellMatch| match way {
+        CellMatch::NodeName => NodeTag::NodeName,
+        CellMatch::BoshId => NodeTag::Scope("bosh/id".to_owned()),
+    };
+    NodeMatch {
+        fixed: config.cf.cell_vifs.iter().map(pair).collect(),
+        ways: config.cf.cell_match.iter().map(way).collect(),
     }
 }
 
 fn options(config: &Config) -> Result<Options, NetworkError> {
+    let addresses = config.managers.list.iter().filter_map(address);
+    let options = Options::new(addresses.collect(), auth(&config.managers.login)?, trust(config)?);
+    Ok(configured(options, config))
+}
+
+/// Options for one manager alone, with the trust that is its own and one attempt of bounded time: for
+/// saying how each of them is, where the cluster's client would go round one that is not well.
+pub(crate) fn single(config: &Config, index: usize) -> Result<Api, NetworkError> {
+    let manager = config.managers.list.get(index);
+    let trust = match manager.map(|(_, trust)| trust) {
+        Some(Trust::Anyone) => ManagerTrust::Insecure,
+        Some(Trust::File(path)) => ManagerTrust::PerManager(vec![pem(path)?]),
+        Some(Trust::System) | None => ManagerTrust::System,
+    };
+    let address = manager.and_then(address);
+    let options = Options::new(
+        address.into_iter().collect(),
+        auth(&config.managers.login)?,
+        trust,
+    );
+    Ok(Api::new(
+        briefly(configured(options, config)),
+        Box::new(NoObserver),
+    )?)
+}
+
+/// A client of all managers that gives up soon.
+pub(crate) fn brief(config: &Config) -> Result<Api, NetworkError> {
+    Ok(Api::new(briefly(options(config)?), Box::new(NoObserver))?)
+}
+
+fn briefly(mut options: Options) -> Options {
+    options.http_timeout = options.http_timeout.min(Duration::from_secs(5));
+    options.http_read_timeout = options.http_read_timeout.min(Duration::from_secs(30));
+    options.http_retries = 0;
+    options
+}
+
+fn address((manager, _): &(crate::config::Manager, Trust)) -> Option<ManagerAddress> {
+    manager.url().as_str().parse().ok()
+}
+
+fn configured(mut options: Options, config: &Config) -> Options {
     let nsx = &config.nsx;
-    let managers = config
-        .managers
-        .list
-        .iter()
-        .filter_map(|(m, _)| m.url().as_str().parse::<ManagerAddress>().ok());
-    let mut options = Options::new(managers.collect(), auth(&config.managers.login)?, trust(config)?);
     let whole = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     options.http_timeout = nsx.http_timeout.get();
     options.http_read_timeout = nsx.http_read_timeout.get();
@@ -190,7 +238,7 @@ fn options(config: &Config) -> Result<Options, NetworkError> {
     options.max_api_rate = nsx
         .max_api_rate
         .and_then(|rate| NonZeroU32::new(whole(rate.get())));
-    Ok(options)
+    options
 }
 
 fn auth(login: &Login) -> Result<Auth, NetworkError> {

@@ -15,12 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{LockClock, Mode, Pace};
-use crate::config::{Config, Endpoint, Locket, MutualEndpoint, MutualTls, Trust, WebUrl};
+use crate::config::{Config, Endpoint, Foundation, Locket, MutualEndpoint, MutualTls, Trust, WebUrl};
 use crate::driver::Clock;
 
 /// The name and port of the BBS on every foundation (diego-release, job `bbs`).
 const BBS_NAME: &str = "bbs.service.cf.internal";
 const BBS_PORT: u16 = 8889;
+/// The name of Locket on every foundation (diego-release, job `locket`).
+const LOCKET_NAME: &str = "locket.service.cf.internal";
 
 /// The adapter; `owner` names this process to the lock.
 pub(super) fn adapter(
@@ -32,13 +34,7 @@ pub(super) fn adapter(
 ) -> Result<PcfAdapter, AdapterError> {
     let foundation = &config.foundation;
     let seed = ncp_core::digest::of(owner).0;
-    let client = ClientCredentials {
-        id: foundation.client_id.clone(),
-        secret: foundation.client_secret.clone(),
-    };
-    let mut capi = CapiOptions::new(endpoint(&foundation.capi)?, client);
-    capi.uaa = Some(endpoint(&foundation.uaa)?);
-    capi.internal = foundation.capi_internal.as_ref().map(mutual).transpose()?;
+    let capi = capi(foundation)?;
     let interval = pace.capi.unwrap_or_else(|| config.cf.capi_poll_interval.get());
     let capi_watch = WatchOptions {
         interval,
@@ -76,7 +72,22 @@ pub(super) fn adapter(
     PcfAdapter::new(options, Arc::new(LockClock(clock)))
 }
 
-fn endpoint(endpoint: &Endpoint) -> Result<PeerOptions, AdapterError> {
+/// The UAA client that reads Cloud Controller.
+pub(crate) fn credentials(foundation: &Foundation) -> ClientCredentials {
+    ClientCredentials {
+        id: foundation.client_id.clone(),
+        secret: foundation.client_secret.clone(),
+    }
+}
+
+pub(crate) fn capi(foundation: &Foundation) -> Result<CapiOptions, AdapterError> {
+    let mut capi = CapiOptions::new(endpoint(&foundation.capi)?, credentials(foundation));
+    capi.uaa = Some(endpoint(&foundation.uaa)?);
+    capi.internal = foundation.capi_internal.as_ref().map(mutual).transpose()?;
+    Ok(capi)
+}
+
+pub(crate) fn endpoint(endpoint: &Endpoint) -> Result<PeerOptions, AdapterError> {
     let mut peer = PeerOptions::new(endpoint.url.url().clone());
     if endpoint.url.is_tls() {
         let ca = match &endpoint.trust {
@@ -91,7 +102,7 @@ fn endpoint(endpoint: &Endpoint) -> Result<PeerOptions, AdapterError> {
     Ok(peer)
 }
 
-fn mutual(endpoint: &MutualEndpoint) -> Result<PeerOptions, AdapterError> {
+pub(crate) fn mutual(endpoint: &MutualEndpoint) -> Result<PeerOptions, AdapterError> {
     let [first, others @ ..] = endpoint.urls.as_slice() else {
         let message = "an endpoint without an address".to_owned();
         return Err(AdapterError {
@@ -143,22 +154,35 @@ fn lock(config: &Config, owner: &str) -> Result<Option<LockOptions>, AdapterErro
     if !config.ha.enable {
         return Ok(None);
     }
-    let Locket { addresses, tls, key } = &config.foundation.locket;
-    let server_name = addresses.first().map(|a| a.host.clone()).unwrap_or_default();
     let ttl = config.ha.master_timeout.get();
     Ok(Some(LockOptions {
-        locket: LocketOptions {
-            addresses: addresses.iter().map(ToString::to_string).collect(),
-            server_name,
-            tls: tls.as_ref().map(identity).transpose()?,
-        },
+        locket: locket(&config.foundation.locket)?,
         timings: LeaseTimings {
             ttl,
             period: config.ha.heartbeat_period.get(),
             timeout: config.ha.update_timeout.get(),
             margin: (ttl / 10).max(Duration::from_millis(500)),
         },
-        key: key.clone(),
+        key: config.foundation.locket.key.clone(),
         owner: owner.to_owned(),
     }))
+}
+
+/// Several addresses are instances of one server, whose certificate bears its name.
+pub(crate) fn locket(locket: &Locket) -> Result<LocketOptions, AdapterError> {
+    let first = locket
+        .addresses
+        .first()
+        .map(|a| a.host.clone())
+        .unwrap_or_default();
+    let numbered = first.parse::<std::net::IpAddr>().is_ok();
+    Ok(LocketOptions {
+        addresses: locket.addresses.iter().map(ToString::to_string).collect(),
+        server_name: if numbered && locket.addresses.len() > 1 {
+            LOCKET_NAME.to_owned()
+        } else {
+            first
+        },
+        tls: locket.tls.as_ref().map(identity).transpose()?,
+    })
 }

@@ -1,8 +1,8 @@
 //! The admin API over its real sockets.
 
 use crate::dir::Dir;
-use ncp::admin::{AdminError, Doors, Inside, PlanRequest, serve};
-use ncp::telemetry::{PlanPage, Role, Snapshot};
+use ncp::admin::{AdminError, Ask, Doors, Inside, serve};
+use ncp::telemetry::{Confirmed, Leader, PlanPage, Role, Snapshot};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 struct Served {
     dir: Dir,
     snapshot: watch::Sender<Arc<Snapshot>>,
-    plans: mpsc::Receiver<PlanRequest>,
+    asked: mpsc::Receiver<Ask>,
     address: std::net::SocketAddr,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -26,14 +26,14 @@ async fn served() -> Served {
         .await
         .unwrap();
     let (snapshot, seen) = watch::channel(Arc::new(Snapshot::default()));
-    let (plan, plans) = mpsc::channel(1);
+    let (ask, asked) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let address = doors.address().unwrap();
-    let task = tokio::spawn(serve(doors, Inside { snapshot: seen, plan }, stop.clone()));
+    let task = tokio::spawn(serve(doors, Inside { snapshot: seen, ask }, stop.clone()));
     Served {
         dir,
         snapshot,
-        plans,
+        asked,
         address,
         stop,
         task,
@@ -41,8 +41,12 @@ async fn served() -> Served {
 }
 
 /// Status and body of one request, by hand: the client side of HTTP is not what is tested.
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> (u16, String) {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: ncp\r\nconnection: close\r\n\r\n");
+async fn ask(stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> (u16, String) {
+    send(stream, "GET", path).await
+}
+
+async fn send(mut stream: impl AsyncRead + AsyncWrite + Unpin, method: &str, path: &str) -> (u16, String) {
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: ncp\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -84,7 +88,7 @@ async fn pages_follow_the_snapshot() {
 #[tokio::test]
 async fn a_plan_is_made_when_asked_for() {
     let mut served = served().await;
-    let mut plans = std::mem::replace(&mut served.plans, mpsc::channel(1).1);
+    let mut asked = std::mem::replace(&mut served.asked, mpsc::channel(1).1);
     let driver = tokio::spawn(async move {
         for _ in 0..2 {
             let page = PlanPage {
@@ -92,10 +96,13 @@ async fn a_plan_is_made_when_asked_for() {
                 text: "one step\n".into(),
                 json: serde_json::json!([1]),
             };
-            plans.recv().await.unwrap().send(page).unwrap();
+            match asked.recv().await.unwrap() {
+                Ask::Plan(reply) => reply.send(page).unwrap(),
+                other => panic!("{other:?}"),
+            }
         }
         // The third is dropped unanswered, as by a driver that has read nothing yet.
-        plans.recv().await.unwrap();
+        asked.recv().await.unwrap();
     });
     assert_eq!(served.get("/plan").await, (200, "one step\n".into()));
     let (_, json) = served.get("/plan?format=json").await;
@@ -108,9 +115,9 @@ async fn a_plan_is_made_when_asked_for() {
 async fn a_driver_that_ended_is_not_healthy() {
     let served = served().await;
     let Served {
-        dir, snapshot, plans, ..
+        dir, snapshot, asked, ..
     } = served;
-    drop((snapshot, plans));
+    drop((snapshot, asked));
     for path in ["/healthz", "/plan"] {
         let stream = UnixStream::connect(dir.path("run/ncp.sock")).await.unwrap();
         assert_eq!(ask(stream, path).await.0, 503, "{path}");
@@ -143,4 +150,42 @@ async fn addresses_of_others_are_refused() {
         .await
         .unwrap_err();
     assert!(matches!(refused, AdminError::Public { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn only_a_leader_is_given_the_operators_word_and_only_through_its_socket() {
+    let mut served = served().await;
+    let socket = served.dir.path("run/ncp.sock");
+    let confirm = async || send(UnixStream::connect(&socket).await.unwrap(), "POST", "/confirm").await;
+    let standby = Snapshot {
+        role: Role::Standby,
+        leader: Some(Leader { id: "other".into() }),
+        ..Snapshot::default()
+    };
+    served.snapshot.send(Arc::new(standby)).unwrap();
+    let (status, said) = confirm().await;
+    assert_eq!(status, 409);
+    assert!(said.contains("ask other"), "{said}");
+
+    let leader = Snapshot {
+        role: Role::Leader,
+        ..Snapshot::default()
+    };
+    served.snapshot.send(Arc::new(leader)).unwrap();
+    let over_tcp = TcpStream::connect(served.address).await.unwrap();
+    assert_eq!(send(over_tcp, "POST", "/confirm").await.0, 404);
+    let mut asked = std::mem::replace(&mut served.asked, mpsc::channel(1).1);
+    let driver = async {
+        match asked.recv().await.unwrap() {
+            Ask::Confirm(reply) => reply
+                .send(Confirmed {
+                    released: vec!["60 ports".into()],
+                })
+                .unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let ((status, said), ()) = tokio::join!(confirm(), driver);
+    assert_eq!(status, 200);
+    assert!(said.contains("60 ports"), "{said}");
 }

@@ -4,7 +4,7 @@ use crate::dir::Dir;
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn ncp(arguments: &[&str]) -> Output {
+pub(crate) fn ncp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ncp"))
         .args(arguments)
         .env_remove("NCP_CONFIG")
@@ -12,7 +12,7 @@ fn ncp(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 

@@ -4,7 +4,9 @@
 
 mod admin;
 mod boundaries;
+mod check;
 mod cli;
 #[path = "../../src/testing.rs"]
 mod dir;
 mod log;
+mod run;

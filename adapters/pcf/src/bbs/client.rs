@@ -48,6 +48,11 @@ impl BbsOptions {
     }
 }
 
+/// The lowest platform that is followed: before it the BBS had no `.r3` and `.r2` lists side by side, and
+/// no events of single instances, only of groups that hide one of two containers (BBS documents,
+/// "Actual LRP groups").
+pub const LOWEST_DIEGO: &str = "Diego 2.20 (October 2018)";
+
 /// Why a call to the BBS failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -64,6 +69,14 @@ pub enum BbsError {
         kind: i32,
         /// Its text.
         message: String,
+    },
+    /// The BBS has none of the revisions of a call that this client knows.
+    #[error(
+        "the BBS has no {request}; the lowest supported platform is {LOWEST_DIEGO}: upgrade the foundation"
+    )]
+    TooOld {
+        /// Path of the newest revision asked for.
+        request: String,
     },
     /// An event is lost.
     #[error("an event of the BBS is lost")]
@@ -145,6 +158,10 @@ impl BbsClient {
 
     /// Answers a question of the state machine, streams excepted.
     pub(super) async fn answer(&self, request: &Request) -> Result<(Answer, Vec<Unusable>), BbsError> {
+        self.ask(request).await.map_err(too_old)
+    }
+
+    async fn ask(&self, request: &Request) -> Result<(Answer, Vec<Unusable>), BbsError> {
         let mut unusable = Vec::new();
         let answer = match request {
             Request::Open(_) => Answer::Opened,
@@ -310,7 +327,7 @@ impl BbsClient {
             Stream::Tasks => [routes::TASK_EVENTS, routes::TASK_EVENTS_R0],
         };
         match self.subscribe(paths[0]).await {
-            Err(error) if is_unknown(&error) => self.subscribe(paths[1]).await,
+            Err(error) if is_unknown(&error) => self.subscribe(paths[1]).await.map_err(too_old),
             other => other,
         }
     }
@@ -344,6 +361,16 @@ fn usable<T>(records: impl Iterator<Item = Result<T, Unusable>>, unusable: &mut 
 
 fn is_unknown(error: &BbsError) -> bool {
     matches!(error, BbsError::Http(error) if error.status() == Some(StatusCode::NOT_FOUND))
+}
+
+/// A call that is still unknown after the older revisions were tried.
+fn too_old(error: BbsError) -> BbsError {
+    match error {
+        BbsError::Http(HttpError::Status { status, request, .. }) if status == StatusCode::NOT_FOUND => {
+            BbsError::TooOld { request }
+        }
+        other => other,
+    }
 }
 
 fn decode<A: Message + Default>(bytes: &[u8], path: &str) -> Result<A, HttpError> {

@@ -16,5 +16,5 @@ mod watch;
 #[cfg(test)]
 mod extract_tests;
 
-pub use client::{BbsClient, BbsError, BbsOptions};
+pub use client::{BbsClient, BbsError, BbsOptions, LOWEST_DIEGO};
 pub use watch::{BbsUpdates, BbsWatch};

@@ -4,9 +4,11 @@
 //! full listing only when it moved, and at a slow floor, since v2 writers don't move it), else the listing
 //! itself, because a binding doesn't touch its group's `updated_at`. Organizations and spaces: what was
 //! written since the last watermark; their deletions show in the full listing at the same slow floor.
+//! A listing that lacks what the one before had is read a second time in the next round, since whoever
+//! takes a large loss for a mistake waits for a second, equal listing, and shouldn't wait for the floor.
 //! A failure of any kind leaves everything as it was and is waited out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -20,6 +22,7 @@ use super::legacy::LegacyResource;
 use super::resource::Resource;
 use super::{CapiClient, CapiError, ChangeToken, Listed, Organization, SecurityGroup, Space};
 use crate::backoff::{Backoff, jittered};
+use crate::ids::SecurityGroupGuid;
 use crate::status::{StatusCell, chain};
 
 /// Intervals of the loop.
@@ -110,7 +113,7 @@ struct Groups {
     token: Option<ChangeToken>,
     full_at: Option<Instant>,
     generation: u64,
-    count: usize,
+    known: BTreeSet<SecurityGroupGuid>,
     /// v3 is there but knows no security groups.
     legacy_only: bool,
 }
@@ -267,7 +270,8 @@ impl CapiWatch {
         self.status
             .set_count("organizations", self.orgs.known.len() as u64);
         self.status.set_count("spaces", self.spaces.known.len() as u64);
-        self.status.set_count("security_groups", self.groups.count as u64);
+        self.status
+            .set_count("security_groups", self.groups.known.len() as u64);
         updates.send(update).await.map_err(|_| Closed)
     }
 }
@@ -278,10 +282,12 @@ fn due(last: Option<Instant>, interval: Duration) -> bool {
 
 impl Groups {
     fn took(&mut self, listed: Listed<SecurityGroup>) -> CapiUpdate {
+        let listing: BTreeSet<_> = listed.items.iter().map(|group| group.guid.clone()).collect();
+        let lost = !self.known.is_subset(&listing);
+        let before = std::mem::replace(&mut self.known, listing).len();
         self.token = listed.token;
-        self.full_at = Some(Instant::now());
+        self.full_at = (!lost).then(Instant::now);
         self.generation += 1;
-        let before = std::mem::replace(&mut self.count, listed.items.len());
         CapiUpdate::SecurityGroups(Listing {
             generation: self.generation,
             emptied: (listed.items.is_empty() && before > 0).then_some(before),
@@ -323,14 +329,13 @@ async fn poll_followed<T: Resource + LegacyResource + Bind + Clone + PartialEq>(
 
 impl<T: Resource + Clone + PartialEq> Followed<T> {
     fn took(&mut self, listed: Listed<T>) -> Listing<T> {
-        let before = self.known.len();
-        self.known = listed
-            .items
-            .iter()
-            .map(|item| (item.guid().to_owned(), item.clone()))
-            .collect();
+        let items = listed.items.iter();
+        let listing = items.map(|item| (item.guid().to_owned(), item.clone())).collect();
+        let known = std::mem::replace(&mut self.known, listing);
+        let lost = known.keys().any(|guid| !self.known.contains_key(guid));
+        let before = known.len();
         self.watermark = listed.watermark;
-        self.full_at = Some(Instant::now());
+        self.full_at = (!lost).then(Instant::now);
         self.generation += 1;
         Listing {
             generation: self.generation,

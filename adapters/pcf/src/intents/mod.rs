@@ -17,11 +17,12 @@ mod workloads;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+use ncp_core::code::Code;
 use ncp_core::event::{Event, Scope, ScopeKind};
-use ncp_core::intent::{Fact, Origin, Project, ProjectEgress};
+use ncp_core::intent::{Defect, Fact, Origin, Project, ProjectEgress};
 
 use crate::bbs::sync::{Output, Scope as BbsScope};
-use crate::capi::{CapiUpdate, Organization, SecurityGroup};
+use crate::capi::{CapiUpdate, Listing, Organization, SecurityGroup};
 use crate::ids::OrgGuid;
 use crate::policy_server::PolicyListing;
 
@@ -89,8 +90,8 @@ impl Mapper {
     pub fn capi(&mut self, update: CapiUpdate) -> Vec<Event> {
         match update {
             CapiUpdate::Organizations(listing) => {
-                let facts = listing.items.iter().map(|org| self.project(org));
-                list(projects(), listing.generation, facts.collect())
+                let facts = listing.items.iter().map(|org| self.project(org)).collect();
+                capi_list(projects(), "organizations", &listing, facts)
             }
             CapiUpdate::OrganizationsChanged(orgs) => {
                 let upsert = |org| Event::Upsert {
@@ -103,8 +104,9 @@ impl Mapper {
                 let facts = listing
                     .items
                     .iter()
-                    .map(|group: &SecurityGroup| Fact::Policy(groups::policy(group)));
-                list(security_groups(), listing.generation, facts.collect())
+                    .map(|group: &SecurityGroup| Fact::Policy(groups::policy(group)))
+                    .collect();
+                capi_list(security_groups(), "security groups", &listing, facts)
             }
             // A space is a group that policies and containers name by its guid; its name shows nowhere.
             CapiUpdate::Spaces(_) | CapiUpdate::SpacesChanged(_) => Vec::new(),
@@ -131,6 +133,29 @@ impl Mapper {
             origin: org_origin(&org.guid, Some(&org.name)),
         })
     }
+}
+
+/// A listing of Cloud Controller. An empty one after one that wasn't is said and not believed: the watch
+/// lists again in its next round, and that listing counts whatever it says.
+fn capi_list<T>(scope: Scope, what: &str, listing: &Listing<T>, facts: Vec<Fact>) -> Vec<Event> {
+    let origin = origin("Cloud Controller", what, None);
+    if let Some(before) = listing.emptied {
+        let message = format!(
+            "the list of {what} is empty and had {before} before; what it lacks stays until a second list \
+             says the same"
+        );
+        let defects = vec![Defect {
+            code: Code::PcfCapiConnectionFailed,
+            message: message.into(),
+        }];
+        return vec![Event::Report { origin, defects }];
+    }
+    let mut events = list(scope, listing.generation, facts);
+    events.push(Event::Report {
+        origin,
+        defects: Vec::new(),
+    });
+    events
 }
 
 fn list(scope: Scope, generation: u64, facts: Vec<Fact>) -> Vec<Event> {

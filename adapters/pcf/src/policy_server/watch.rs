@@ -1,5 +1,10 @@
 //! The poll loop: the change token often, the set when it moved.
+//!
+//! A set that lacks apps which the one before named as destinations is read a second time in the next
+//! round: whoever takes a large loss for a mistake waits for a second, equal set, and policies that were
+//! withdrawn must not stay in force meanwhile.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -8,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PolicyClient, PolicyListing, PolicyServerError};
 use crate::backoff::{Backoff, jittered};
+use crate::ids::AppGuid;
 use crate::status::{StatusCell, chain};
 
 /// Intervals of the poll loop.
@@ -47,6 +53,7 @@ pub struct PolicyWatch {
     read_at: Option<Instant>,
     generation: u64,
     count: usize,
+    destinations: BTreeSet<AppGuid>,
 }
 
 impl PolicyWatch {
@@ -62,6 +69,7 @@ impl PolicyWatch {
             read_at: None,
             generation: 0,
             count: 0,
+            destinations: BTreeSet::new(),
         }
     }
 
@@ -107,6 +115,7 @@ impl PolicyWatch {
         }
         let emptied = (self.count > 0 && policies.is_empty()).then_some(self.count);
         let count = policies.len();
+        let destinations = policies.iter().map(|policy| policy.destination.clone()).collect();
         let listing = PolicyListing {
             generation: self.generation + 1,
             policies,
@@ -116,7 +125,7 @@ impl PolicyWatch {
         if updates.send(listing).await.is_err() {
             return Ok(false);
         }
-        self.took(token, count);
+        self.took(token, count, destinations);
         Ok(true)
     }
 
@@ -134,9 +143,11 @@ impl PolicyWatch {
 
     /// Remembers what was handed on. The token was read before the set: a change in between moves it
     /// again.
-    fn took(&mut self, token: Option<i64>, count: usize) {
+    fn took(&mut self, token: Option<i64>, count: usize, destinations: BTreeSet<AppGuid>) {
+        let lost = !self.destinations.is_subset(&destinations);
+        self.destinations = destinations;
         self.token = token;
-        self.read_at = Some(Instant::now());
+        self.read_at = (!lost).then(Instant::now);
         self.generation += 1;
         self.count = count;
         self.status.processed(1);

@@ -215,6 +215,28 @@ async fn every_platform_age_is_followed() {
 }
 
 #[tokio::test]
+async fn a_platform_older_than_the_lowest_is_refused_by_name() {
+    let foundation = with_app(
+        Options {
+            age: Age::Older,
+            ..Options::default()
+        },
+        2,
+    )
+    .await;
+    let follower = follow(&foundation);
+    let said = || match follower.status.snapshot().health {
+        Health::Unhealthy { code, why } => Some((code, why)),
+        _ => None,
+    };
+    eventually("refused", || said().is_some()).await;
+    let (code, why) = said().unwrap();
+    assert_eq!(code, "NCP06001");
+    assert!(why.contains(ncp_pcf::bbs::LOWEST_DIEGO), "{why}");
+    assert!(follower.held.is_empty(), "nothing is half known");
+}
+
+#[tokio::test]
 async fn events_lost_with_a_stream_are_made_good_by_listings() {
     let foundation = with_app(Options::default(), 2).await;
     let mut follower = follow(&foundation);

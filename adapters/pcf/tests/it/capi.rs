@@ -19,6 +19,7 @@ struct Follower {
     spaces: BTreeMap<String, Space>,
     groups: BTreeMap<String, SecurityGroup>,
     emptied: Option<usize>,
+    generations: BTreeMap<&'static str, u64>,
     status: StatusCell,
     _stop: DropGuard,
 }
@@ -54,6 +55,7 @@ fn follow_with(foundation: &Foundation, token: bool, watch: WatchOptions) -> Fol
         spaces: BTreeMap::new(),
         groups: BTreeMap::new(),
         emptied: None,
+        generations: BTreeMap::new(),
         status,
         _stop: stop.drop_guard(),
     }
@@ -72,6 +74,7 @@ impl Follower {
             CapiUpdate::Spaces(all) => self.spaces = all.items.into_iter().map(by_space).collect(),
             CapiUpdate::SecurityGroups(all) => {
                 self.emptied = self.emptied.or(all.emptied);
+                self.generations.insert("groups", all.generation);
                 self.groups = all
                     .items
                     .into_iter()
@@ -286,6 +289,23 @@ async fn an_empty_listing_after_a_full_one_is_said_to_be_suspicious() {
     ));
     follower.until("suspicion", |held| held.emptied.is_some()).await;
     assert_eq!(follower.emptied, Some(count));
+}
+
+#[tokio::test]
+async fn a_listing_that_lost_something_is_read_a_second_time_without_waiting_for_the_floor() {
+    let foundation = populated(Options::default()).await;
+    let seldom = WatchOptions {
+        full_interval: Duration::from_secs(600),
+        ..quick()
+    };
+    let mut follower = follow_with(&foundation, true, seldom);
+    follower.agrees(&foundation).await;
+    let before = follower.generations["groups"];
+    foundation.delete_security_group("group-4").unwrap();
+    follower
+        .until("two listings", |held| held.generations["groups"] == before + 2)
+        .await;
+    assert_eq!(follower.groups.len(), 4);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::support::{PATIENCE, eventually, peer, with_app};
 struct Follower {
     listings: mpsc::Receiver<PolicyListing>,
     held: Vec<AppPolicy>,
+    generation: u64,
     status: StatusCell,
     _stop: DropGuard,
 }
@@ -32,6 +33,7 @@ fn follow(foundation: &Foundation) -> Follower {
     Follower {
         listings,
         held: Vec::new(),
+        generation: 0,
         status,
         _stop: stop.drop_guard(),
     }
@@ -39,10 +41,18 @@ fn follow(foundation: &Foundation) -> Follower {
 
 impl Follower {
     async fn agrees(&mut self, foundation: &Foundation) {
+        self.until("agreement", |held| held.held == truth(foundation))
+            .await;
+    }
+
+    async fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.held != truth(foundation) {
+        while !holds(self) {
             let next = tokio::time::timeout_at(deadline, self.listings.recv()).await;
-            self.held = next.expect("agreement in time").expect("the loop runs").policies;
+            let listing = next
+                .unwrap_or_else(|_| panic!("never: {what}"))
+                .expect("the loop runs");
+            (self.held, self.generation) = (listing.policies, listing.generation);
         }
     }
 }
@@ -142,4 +152,18 @@ async fn a_server_that_is_down_leaves_policies_in_force_and_shows_in_status() {
     assert_eq!(follower.held.len(), 1);
     follower.agrees(&foundation).await;
     eventually("healthy", || follower.status.snapshot().health == Health::Healthy).await;
+}
+
+#[tokio::test]
+async fn a_set_that_lost_a_destination_is_read_a_second_time_without_waiting_for_the_floor() {
+    let foundation = with_app(Options::default(), 1).await;
+    foundation.add_network_policy(&policy("80")).unwrap();
+    let mut follower = follow(&foundation);
+    follower.agrees(&foundation).await;
+    let before = follower.generation;
+    foundation.remove_network_policy(&policy("80")).unwrap();
+    follower
+        .until("two sets", |held| held.generation >= before + 2)
+        .await;
+    assert!(follower.held.is_empty());
 }

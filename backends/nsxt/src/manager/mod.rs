@@ -25,6 +25,6 @@ pub use body::{Apart, Body, PeerSet, RuleBody, Target, Translated};
 pub use dialect::{Manager, Op};
 pub use environment::{EnvironmentError, Named, resolve_environment};
 pub use far_end::{Clock, NsxFarEnd};
-pub use names::{Block, Environment, Limits, NodeMatch, shorten};
+pub use names::{Block, Environment, Limits, NodeMatch, NodeTag, shorten};
 pub use part::{Collection, Cursor, Handle, Part};
 pub use tags::{Marks, Tag, owner_of};

@@ -29,7 +29,7 @@ pub struct Environment {
     pub no_masquerade: Vec<Ipv4Net>,
     /// Prefix length of projects' subnets.
     pub subnet_prefix: u8,
-    /// How a machine's port is recognised.
+    /// How a machine's port is found.
     pub node_match: NodeMatch,
     /// NSX's limits.
     pub limits: Limits,
@@ -44,15 +44,35 @@ pub struct Block {
     pub cidr: Ipv4Net,
 }
 
+/// How a machine's port is found: where it is configured, there; else by the first way that finds one.
+///
+/// The order matters for a machine with several interfaces. The platform marks the ports of all of them,
+/// an operator the one that containers are to use; the way that names one goes first then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeMatch {
+    /// Interfaces of machines that no tag tells.
+    pub fixed: std::collections::BTreeMap<String, Name>,
+    /// The ways, in the order in which they are tried.
+    pub ways: Vec<NodeTag>,
+}
+
 /// By which tag a machine's port is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeMatch {
+pub enum NodeTag {
     /// `ncp/node_name`, together with `ncp/cluster` (R-RES-06).
     NodeName,
     /// A tag of this scope that the platform itself puts on the port, such as `bosh/id`.
     Scope(String),
-    /// Each machine's interface is configured.
-    Fixed(std::collections::BTreeMap<String, Name>),
+}
+
+impl NodeMatch {
+    /// By `ncp/node_name` alone.
+    pub fn by_name() -> NodeMatch {
+        NodeMatch {
+            fixed: std::collections::BTreeMap::new(),
+            ways: vec![NodeTag::NodeName],
+        }
+    }
 }
 
 /// NSX's limits (the published definitions, 2.3 to 2.5).

@@ -200,6 +200,17 @@ impl Collection {
     }
 }
 
+/// A port that one way tells to be a machine's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Which way, from 0 in the order in which they are tried.
+    pub rank: usize,
+    /// The machine.
+    pub node: NodeId,
+    /// Its interface; none is attached if absent.
+    pub vif: Option<Name>,
+}
+
 /// Where a sweep goes on: NSX's cursor, and what has to be carried from page to page.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
@@ -214,7 +225,7 @@ pub struct Cursor {
     /// Members of own unions seen so far: the union's policy and id, and the member's id.
     pub members: Vec<(PolicyId, Name, Name)>,
     /// Machines' ports seen so far: the machine, and the attachment id if there is one.
-    pub machines: Vec<(NodeId, Option<Name>)>,
+    pub machines: Vec<Machine>,
     /// A list took more than one answer, so what it did not show may be there all the same.
     pub paged: bool,
 }

@@ -60,7 +60,7 @@ fn section(of: &SectionKey) -> Key {
 
 fn claimed(address: &EgressAddress) -> Translated<Key> {
     Translated::Claim {
-        claim: key(ObjectKey::Address(address.clone()), Part::Claim),
+        claim: key(ObjectKey::address(address.clone()), Part::Claim),
         address: None,
     }
 }

@@ -234,32 +234,30 @@ impl Value for IpNet {
 
 /// Where the platform itself dials containers from: routers, TCP routers, SSH proxies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlatformSource {
+pub struct PlatformSource(IpNet);
+
+impl PlatformSource {
     /// Their network.
-    Network(IpNet),
-    /// Name or UUID of an NSX group that holds them.
-    Group(String),
+    pub fn network(&self) -> IpNet {
+        self.0
+    }
 }
 
 impl Value for PlatformSource {
     fn kind() -> String {
-        "network in CIDR notation, or group:<name or UUID>".into()
+        <IpNet as Value>::kind()
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        // Groups need their prefix, so that a mistyped network is not taken for a group's name.
-        match text.strip_prefix("group:").map(str::trim) {
-            Some("") => Err(Wrong::new("group: names no group", "write group:<name or UUID>")),
-            Some(name) => Ok(Self::Group(name.to_owned())),
-            None => <IpNet as Value>::parse(text)
-                .map(Self::Network)
-                .map_err(|mut wrong| {
-                    wrong
-                        .instead
-                        .push_str(", or group:<name or UUID> for a group of the manager");
-                    wrong
-                }),
+        if text.starts_with("group:") {
+            return Err(Wrong::new(
+                format!(
+                    "{text:?} would be a group of the manager, which this version can't take as a source"
+                ),
+                "write the networks or addresses of its members, such as 10.0.4.0/24",
+            ));
         }
+        <IpNet as Value>::parse(text).map(Self)
     }
 }
 
@@ -317,15 +315,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_network_is_no_group() {
-        assert!(matches!(
-            PlatformSource::parse("10.0.0.0/8"),
-            Ok(PlatformSource::Network(_))
-        ));
-        assert!(matches!(
-            PlatformSource::parse("group:routers"),
-            Ok(PlatformSource::Group(_))
-        ));
+    fn a_platform_source_is_a_network() {
+        assert!(PlatformSource::parse("10.0.0.0/8").is_ok());
+        let refused = PlatformSource::parse("group:routers").unwrap_err();
+        assert!(refused.instead.contains("networks"), "{refused:?}");
         for text in ["10.0.0.0/33", "routers", "group:", "10.0.0.1/8"] {
             assert!(PlatformSource::parse(text).is_err(), "{text}");
         }

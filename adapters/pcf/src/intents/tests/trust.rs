@@ -4,6 +4,15 @@ use ncp_core::code::Code;
 
 use super::*;
 
+/// An empty listing after one that wasn't.
+fn emptied<T>() -> Listing<T> {
+    Listing {
+        generation: 8,
+        items: Vec::new(),
+        emptied: Some(1),
+    }
+}
+
 /// All three scopes of containers listed, with these instances.
 fn listed(instances: &[Container]) -> Platform {
     let mut platform = Platform::new();
@@ -138,4 +147,27 @@ fn a_controller_that_starts_anew_treats_orphans_as_strangers() {
     platform.list(Scope::Instances, &[orphan], true);
     assert!(platform.has("i"), "what stands, stays");
     assert!(!platform.trusts(ScopeKind::Workloads));
+}
+
+#[test]
+fn an_empty_listing_of_cloud_controller_counts_when_a_second_one_says_the_same() {
+    let mut platform = Platform::new();
+    let rules = serde_json::json!([{"protocol": "all", "destination": "10.0.0.0/8"}]);
+    platform.organizations(&[("o1", "retail")]);
+    platform.security_groups(&[group("g", rules)]);
+    platform.capi(CapiUpdate::SecurityGroups(emptied()));
+    platform.capi(CapiUpdate::Organizations(emptied()));
+    assert_eq!(platform.policy("asg:g").rules.len(), 1, "its allows stand");
+    assert_eq!(platform.index.projects().count(), 1);
+    assert_eq!(
+        platform.reported("security groups")[0].code,
+        Code::PcfCapiConnectionFailed
+    );
+
+    platform.generation = 8;
+    platform.security_groups(&[]);
+    platform.organizations(&[]);
+    assert_eq!(platform.index.policies().count(), 0);
+    assert_eq!(platform.index.projects().count(), 0);
+    assert!(platform.reported("security groups").is_empty());
 }

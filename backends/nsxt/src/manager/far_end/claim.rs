@@ -91,9 +91,17 @@ impl NsxFarEnd {
             set: set.cloned(),
             suspects: Vec::new(),
         };
-        match self.carry_on(&mut claim, &pools).await {
+        let outcome = match self.carry_on(&mut claim, &pools).await {
             Ok(done) => done,
             Err(halt) => *halt,
+        };
+        match outcome {
+            // The step as a whole did not succeed, but its first request did: the set that it made must be
+            // seen, or the next attempt would make another.
+            Outcome::NotSent(_) | Outcome::Refused(_) if set.is_none() && claim.set.is_some() => {
+                Outcome::Uncertain
+            }
+            outcome => outcome,
         }
     }
 

@@ -14,13 +14,13 @@ use ncp_core::topology::{ObjectKey, SectionKey};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::sweep::{Item, machine_item, member_seen};
+use super::sweep::{Item, any_rule_key, machine_item, member_seen};
 use super::write::handle_id;
 use super::{NsxFarEnd, paths};
 use crate::manager::body::Body;
 use crate::manager::dialect::Manager;
-use crate::manager::json::{attachment_id, decode, id, list, rule_key, tags, text};
-use crate::manager::names::NodeMatch;
+use crate::manager::json::{attachment_id, decode, id, list, tags, text};
+use crate::manager::names::NodeTag;
 use crate::manager::part::{Handle, Part};
 use crate::manager::tags::{Marks, NODE, owner_of};
 use crate::transport::{Class, Query, ResolveError, ResolveKind, TransportError};
@@ -211,9 +211,7 @@ impl NsxFarEnd {
             Err(error) if error.class() == Class::Gone => Vec::new(),
             Err(error) => return Err(error),
         };
-        let mine = rules
-            .iter()
-            .filter(|r| rule_key(section, r).as_ref() == Some(&asked.key));
+        let mine = rules.iter().filter(|r| any_rule_key(section, r) == asked.key);
         Ok(Found::Items(mine.map(|r| self.rule(section, &id, r)).collect()))
     }
 
@@ -239,15 +237,34 @@ impl NsxFarEnd {
     }
 
     async fn look_machine(&self, node: &NodeId, lists: &Lists) -> Result<Found, TransportError> {
-        let scope = match &self.env().node_match {
-            NodeMatch::Fixed(machines) => {
-                let vif = machines.get(&node.to_string());
-                return Ok(Found::Items(
-                    vif.map(|vif| machine_item(node, vif)).into_iter().collect(),
-                ));
-            }
-            NodeMatch::NodeName => NODE,
-            NodeMatch::Scope(scope) => scope,
+        if let Some(vif) = self.env().node_match.fixed.get(&node.to_string()) {
+            return Ok(Found::Items(vec![machine_item(node, vif)]));
+        }
+        for rank in 0..self.env().node_match.ways.len() {
+            let vifs = self.vifs_of(node, rank, lists).await?;
+            return Ok(match vifs.as_slice() {
+                [] => continue,
+                [Some(vif)] => Found::Items(vec![machine_item(node, vif)]),
+                [None] => Found::Refused(unusable(node, "its port has no VIF attached".into())),
+                several => Found::Refused(unusable(
+                    node,
+                    format!("{} ports are marked as its own", several.len()),
+                )),
+            });
+        }
+        Ok(Found::Items(Vec::new()))
+    }
+
+    /// The interfaces of the ports that one way tells to be this machine's.
+    async fn vifs_of(
+        &self,
+        node: &NodeId,
+        rank: usize,
+        lists: &Lists,
+    ) -> Result<Vec<Option<Name>>, TransportError> {
+        let scope = match &self.env().node_match.ways[rank] {
+            NodeTag::NodeName => NODE,
+            NodeTag::Scope(scope) => scope,
         };
         let mut ports = self.search_ports(scope, &node.to_string()).await?;
         if ports.is_empty() {
@@ -256,21 +273,13 @@ impl NsxFarEnd {
         }
         let mut vifs: Vec<Option<Name>> = ports
             .iter()
-            .filter_map(|p| self.machine_of(p))
-            .filter(|(of, _)| of == node)
-            .map(|(_, vif)| vif)
+            .flat_map(|p| self.machines_of(p))
+            .filter(|m| m.node == *node && m.rank == rank)
+            .map(|m| m.vif)
             .collect();
         vifs.sort();
         vifs.dedup();
-        Ok(match vifs.as_slice() {
-            [] => Found::Items(Vec::new()),
-            [Some(vif)] => Found::Items(vec![machine_item(node, vif)]),
-            [None] => Found::Refused(unusable(node, "its port has no VIF attached".into())),
-            several => Found::Refused(unusable(
-                node,
-                format!("{} ports are marked as its own", several.len()),
-            )),
-        })
+        Ok(vifs)
     }
 
     /// Ports with a tag, as they stand now and not as the index has them.

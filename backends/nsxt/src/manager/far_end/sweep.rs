@@ -20,8 +20,8 @@ use super::{NsxFarEnd, paths};
 use crate::manager::body::Body;
 use crate::manager::dialect::Manager;
 use crate::manager::json::{decode, id, list, rule_key, tagged, tags, text};
-use crate::manager::names::NodeMatch;
-use crate::manager::part::{Collection, Cursor, Handle, Part};
+use crate::manager::names::NodeTag;
+use crate::manager::part::{Collection, Cursor, Handle, Machine, Part};
 use crate::manager::tags::{CLUSTER, Marks, NODE, Tag, owner_of};
 use crate::transport::TransportError;
 
@@ -86,7 +86,7 @@ impl NsxFarEnd {
             }
             Marks::Foreign => {
                 if collection == Collection::Ports {
-                    cursor.machines.extend(self.machine_of(object));
+                    cursor.machines.extend(self.machines_of(object));
                 }
                 return None;
             }
@@ -102,21 +102,30 @@ impl NsxFarEnd {
         (key, seen)
     }
 
-    /// The machine whose port this is, with its interface.
-    pub(super) fn machine_of(&self, port: &Value) -> Option<(NodeId, Option<Name>)> {
-        let tags = tags(port);
-        let node = match &self.env().node_match {
-            NodeMatch::NodeName if tags.contains(&Tag::new(CLUSTER, &self.env().cluster)) => {
-                tagged(&tags, NODE)?
-            }
-            NodeMatch::Scope(scope) => tagged(&tags, scope)?,
-            NodeMatch::NodeName | NodeMatch::Fixed(_) => return None,
-        };
+    /// The machine whose port this is, by each way that tells one.
+    pub(super) fn machines_of(&self, port: &Value) -> Vec<Machine> {
         if text(&port["attachment"]["context"], "vif_type") == "CHILD" {
-            return None;
+            return Vec::new();
         }
+        let tags = tags(port);
+        let ours = tags.contains(&Tag::new(CLUSTER, &self.env().cluster));
         let vif = text(&port["attachment"], "id");
-        Some((NodeId::new(node), (!vif.is_empty()).then(|| Name::new(vif))))
+        let told = |(rank, way): (usize, &NodeTag)| {
+            let node = match way {
+                NodeTag::NodeName if ours => tagged(&tags, NODE)?,
+                NodeTag::NodeName => return None,
+                NodeTag::Scope(scope) => tagged(&tags, scope)?,
+            };
+            // What is configured goes before whatever the tags say.
+            let configured = self.env().node_match.fixed.contains_key(node);
+            (!configured).then(|| Machine {
+                rank,
+                node: NodeId::new(node),
+                vif: (!vif.is_empty()).then(|| Name::new(vif)),
+            })
+        };
+        let ways = self.env().node_match.ways.iter().enumerate();
+        ways.filter_map(told).collect()
     }
 
     /// The elements of one parent, or a page of them.
@@ -175,17 +184,24 @@ impl NsxFarEnd {
             section: section_id.clone(),
             rule: id(rule),
         };
-        let key = rule_key(section, rule).unwrap_or_else(|| {
+        if rule_key(section, rule).is_none() {
             tracing::warn!(
                 code = %Code::InvalidState, section = %section_id, rule = text(rule, "id"),
                 "a rule that this controller did not write stands in one of its sections; it is removed"
             );
-            let digest = digest::of(&("foreign", text(rule, "id")));
-            RowKey::new(ObjectKey::Rule(section.clone(), digest), Part::Rule(0))
-        });
+        }
+        let key = any_rule_key(section, rule);
         let seen = decode(self.env(), &key, Some(&parent), rule).seen(handle);
         (key, seen)
     }
+}
+
+/// The key of a rule in an own section, whoever wrote it.
+pub(super) fn any_rule_key(section: &SectionKey, rule: &Value) -> Key {
+    rule_key(section, rule).unwrap_or_else(|| {
+        let digest = digest::of(&("foreign", text(rule, "id")));
+        RowKey::new(ObjectKey::Rule(section.clone(), digest), Part::Rule(0))
+    })
 }
 
 /// Notes what is still to be read, or to be told at the end, because of this object.
@@ -231,17 +247,21 @@ pub(super) fn member_seen(union: &Name, member: &Name) -> Seen<Manager> {
     Manager::seen(handle, &body, Attributes::default())
 }
 
-/// Machines' ports. A machine that several ports claim, or whose port has no interface, is not told:
-/// asked for by itself, it is refused with a code.
+/// Machines' ports, each by the first way that finds one. A machine that several ports claim, or whose port
+/// has no interface, is not told: asked for by itself, it is refused with a code.
 fn machines(cursor: &Cursor) -> Vec<Item> {
-    let mut all: BTreeMap<&NodeId, Vec<&Option<Name>>> = BTreeMap::new();
-    for (node, vif) in &cursor.machines {
-        let vifs = all.entry(node).or_default();
-        if !vifs.contains(&vif) {
-            vifs.push(vif);
+    let mut all: BTreeMap<&NodeId, (usize, Vec<&Option<Name>>)> = BTreeMap::new();
+    for machine in &cursor.machines {
+        let (rank, vifs) = all.entry(&machine.node).or_insert((machine.rank, Vec::new()));
+        if machine.rank < *rank {
+            *rank = machine.rank;
+            vifs.clear();
+        }
+        if machine.rank == *rank && !vifs.contains(&&machine.vif) {
+            vifs.push(&machine.vif);
         }
     }
-    let one = |(node, vifs): (&NodeId, Vec<&Option<Name>>)| match vifs.as_slice() {
+    let one = |(node, (_, vifs)): (&NodeId, (usize, Vec<&Option<Name>>))| match vifs.as_slice() {
         [Some(vif)] => Some(machine_item(node, vif)),
         _ => None,
     };

@@ -1,8 +1,6 @@
 //! What is written reads back the same, and what others or the server add does not disturb.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
-
 use ncp_core::dialect::RowKey;
 use ncp_core::digest::Digest;
 use ncp_core::id::{GroupId, PolicyId, PoolName, ProjectId, WorkloadId};
@@ -31,7 +29,7 @@ fn env() -> Environment {
         bottom_marker: None,
         no_masquerade: vec![],
         subnet_prefix: 24,
-        node_match: NodeMatch::Fixed(BTreeMap::new()),
+        node_match: NodeMatch::default(),
         limits: Limits::default(),
     }
 }
@@ -393,7 +391,7 @@ fn a_claim_says_how_far_it_has_come() {
         owner: EgressOwner::Project(org()),
         pool: Some(PoolName::new("p")),
     };
-    let key = RowKey::new(ObjectKey::Address(address), Part::Claim);
+    let key = RowKey::new(ObjectKey::address(address), Part::Claim);
     let body = Body::Claim {
         pool: Some(id("pool")),
         project: org(),

@@ -7,12 +7,12 @@ use ncp_core::code::Code;
 use ncp_core::dialect::{FarEnd, Outcome, ReadOutcome, ReadRequest, RowKey};
 use ncp_core::id::{GroupId, NodeId, PoolName};
 use ncp_core::topology::{Object, ObjectKey};
-use ncp_nsxt::manager::{Collection, Handle, Part};
+use ncp_nsxt::manager::{Collection, Handle, NodeMatch, NodeTag, Part, resolve_environment};
 use ncp_nsxt::transport::Deadline;
 use nsx_manager_emulator::{Fixture, Options as Emulated};
 use serde_json::{Value, json};
 
-use super::world::{Key, World};
+use super::world::{Key, World, named};
 use super::writes::build;
 
 fn expected(world: &World) -> BTreeMap<Key, ncp_core::digest::Digest> {
@@ -210,6 +210,42 @@ async fn machines_are_found_or_refused_with_a_code() {
     assert_eq!(refused[0].1.code, Code::InvalidNodeLogicalSwitchPort);
     let swept = World::swept(world.sweep().await.0);
     assert!(swept.contains_key(&key("cell-1")) && !swept.contains_key(&key("cell-2")));
+}
+
+/// The platform marks every interface of a machine; the operator's tag on one of them goes before.
+#[tokio::test]
+async fn ways_to_a_machine_are_tried_in_order() {
+    let World {
+        emulator, made, api, ..
+    } = World::start().await;
+    let mut given = named("c1");
+    given.node_match = NodeMatch {
+        fixed: [("cell-3".to_owned(), "configured".into())].into(),
+        ways: vec![NodeTag::NodeName, NodeTag::Scope("bosh/id".into())],
+    };
+    let environment = resolve_environment(&api, &given).await.unwrap();
+    let world = World::over(emulator, made, api, environment);
+    for (vif, machine) in [
+        ("other-nic", "cell-2"),
+        ("tagged-by-bosh", "cell-9"),
+        ("third", "cell-3"),
+    ] {
+        let port = json!({ "logical_switch_id": world.made.cell_switch, "admin_state": "UP",
+            "attachment": { "id": vif }, "tags": [{ "scope": "bosh/id", "tag": machine }] });
+        post(&world, "/logical-ports", port).await;
+    }
+    let key = |name: &str| RowKey::new(ObjectKey::Node(NodeId::new(name)), Part::Parent);
+    let second = Handle::Vif(world.made.cells[1].vif.as_str().into());
+    let ninth = Handle::Vif("tagged-by-bosh".into());
+    let configured = Handle::Vif("configured".into());
+    for (machine, vif) in [("cell-2", &second), ("cell-9", &ninth), ("cell-3", &configured)] {
+        let read = world.read(&key(machine), None).await.unwrap();
+        assert_eq!(read.handle, *vif, "{machine}");
+    }
+    let swept: BTreeMap<_, _> = world.sweep().await.0.into_iter().collect();
+    assert_eq!(swept[&key("cell-2")].handle, second);
+    assert_eq!(swept[&key("cell-9")].handle, ninth);
+    assert!(!swept.contains_key(&key("cell-3")));
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ pub(crate) fn named(cluster: &str) -> Named {
         bottom_marker: Some("bottom_firewall_section_marker".into()),
         no_masquerade: vec!["172.16.0.0/12".parse().unwrap()],
         subnet_prefix: 24,
-        node_match: NodeMatch::NodeName,
+        node_match: NodeMatch::by_name(),
         translate: true,
     }
 }
