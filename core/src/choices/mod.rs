@@ -385,8 +385,8 @@ impl Choices {
         all
     }
 
-    /// The far end said which network a subnet got: `None` if that was known, else those who waited
-    /// for it and those whose address it does not have.
+    /// The far end said which network a subnet got: `None` if that was known, else those who wait for a
+    /// place and may find one, and those who have a place in it. What it has no address for is freed.
     pub fn subnet_known(
         &mut self,
         id: &ProjectId,
@@ -400,24 +400,27 @@ impl Choices {
             return None;
         }
         let mut concerned = project.may_go(now);
-        if project.has_strays(index) {
-            let strays: Vec<WorkloadId> = self.strays(id, index);
-            for stray in &strays {
-                self.release(stray, now, settings);
+        if project.subnet(index).is_some_and(SubnetChoice::in_use) {
+            let here = self.ports_in(id, index);
+            for (workload, stray) in &here {
+                if *stray {
+                    self.release(workload, now, settings);
+                }
             }
-            concerned.extend(strays);
+            concerned.extend(here.into_iter().map(|(workload, _)| workload));
         }
         Some(concerned)
     }
 
-    fn strays(&self, id: &ProjectId, index: u16) -> Vec<WorkloadId> {
+    /// The ports of a subnet, each with whether the subnet does not have its address.
+    fn ports_in(&self, id: &ProjectId, index: u16) -> Vec<(WorkloadId, bool)> {
         let Some(project) = self.projects.get(id) else {
             return Vec::new();
         };
-        let here = |c: &PortChoice| c.project == *id && c.switch == index;
-        let stray = |c: &PortChoice| here(c) && project.is_stray(index, c.address);
-        let strays = self.ports.iter().filter(|(_, p)| stray(&p.choice));
-        strays.map(|(workload, _)| workload.clone()).collect()
+        let here = |p: &Placed| p.choice.project == *id && p.choice.switch == index;
+        let ports = self.ports.iter().filter(|(_, p)| here(p));
+        let stray = |p: &Placed| project.is_stray(index, p.choice.address);
+        ports.map(|(w, p)| (w.clone(), stray(p))).collect()
     }
 
     /// The far end confirmed that a subnet is gone.

@@ -53,10 +53,6 @@ impl Taken {
         }
     }
 
-    pub(super) fn any_used_outside(&self, first: u32, last: u32) -> bool {
-        self.used.iter().any(|v| !(first..=last).contains(v))
-    }
-
     pub(super) fn used(&self) -> usize {
         self.used.len()
     }

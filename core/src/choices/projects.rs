@@ -169,14 +169,6 @@ impl ProjectChoice {
         true
     }
 
-    /// Whether an address is taken that the subnet does not have (it was made anew elsewhere).
-    pub(super) fn has_strays(&self, index: u16) -> bool {
-        self.subnets.get(&index).is_some_and(|s| {
-            let (first, last) = s.cidr.map_or((0, u32::MAX), addresses);
-            s.taken.any_used_outside(first, last)
-        })
-    }
-
     pub(super) fn is_stray(&self, index: u16, address: Ipv4Addr) -> bool {
         let cidr = self.subnets.get(&index).and_then(|s| s.cidr);
         cidr.is_some_and(|cidr| {
