@@ -47,7 +47,7 @@ pub(crate) fn measure(instances: usize, table: &mut Table) -> Result<(), Failure
     let runtime = runtime.map_err(|e| Failure::Config(e.to_string()))?;
     runtime.block_on(async {
         let bench = Bench::start(instances).await?;
-        bench.from_nothing(table).await?;
+        bench.cold_start(table).await?;
         bench.again(table).await?;
         bench.single_starts(table).await?;
         bench.sandbox.stop().await;
@@ -103,7 +103,7 @@ impl Bench {
     }
 
     /// Every instance's port, from an empty network, at an allowed rate.
-    async fn from_nothing(&self, table: &mut Table) -> Result<(), Failure> {
+    async fn cold_start(&self, table: &mut Table) -> Result<(), Failure> {
         let managers = &self.sandbox.managers;
         managers.log().set_mode(LogMode::Counts);
         managers.faults().set_rate_limit(Some(RATE));

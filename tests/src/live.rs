@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::wait::{LIMIT, until_some};
+use crate::wait::{LIMIT, until};
 
 /// A controller.
 #[derive(Debug)]
@@ -116,19 +116,22 @@ impl Live {
 
     /// Waits until every source has been looked at afresh.
     pub async fn hear(&self) {
+        tokio::join!(self.hear_of("bbs"), self.hear_polled());
+    }
+
+    /// Waits until the polled sources have been looked at afresh. A standby lists the BBS seldom.
+    pub async fn hear_polled(&self) {
+        tokio::join!(self.hear_of("capi"), self.hear_of("policy-server"));
+    }
+
+    async fn hear_of(&self, name: &str) {
         let adapter = self.running().await.adapter;
-        let looks = |name: &str| {
-            let sources = adapter.sources();
-            sources.iter().find(|s| s.name == name).map(look)
-        };
-        let ahead = async |name: &str| {
-            // The look under way may have begun before; the one after it hasn't.
-            for _ in 0..2 {
-                let before = looks(name);
-                until_some(name, || (looks(name) != before).then_some(())).await;
-            }
-        };
-        tokio::join!(ahead("bbs"), ahead("capi"), ahead("policy-server"));
+        let looks = || adapter.sources().iter().find(|s| s.name == name).map(look);
+        // The look under way may have begun before; the one after it hasn't.
+        for _ in 0..2 {
+            let before = looks();
+            until(name, || looks() != before).await;
+        }
     }
 
     async fn calm(&self) {

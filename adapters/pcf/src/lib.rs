@@ -7,6 +7,9 @@
 //!  Locket ───────────────────────▶ leadership                               (a fence with a deadline)
 //! ```
 //!
+//! The lowest platform followed is [`bbs::LOWEST_DIEGO`] with Cloud Controller's v3 or v2 API; an older one
+//! is refused with NCP06001 and the call that it lacks.
+//!
 //! Sockets are at the edge. What decides is pure and takes the time as an argument: the rule
 //! [`grammar`], the page checks of [`capi`], the synchronization of [`bbs`], the lease of [`locket`].
 

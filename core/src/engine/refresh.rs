@@ -121,9 +121,10 @@ impl<D: Dialect> Engine<D> {
     /// Whether an object is left as it stands, since what it is to be can't be said now.
     pub fn keeps(&self, key: &ObjectKey) -> bool {
         let view = view!(self);
-        if !view.unsure(key) {
-            return view.keeps(key);
-        }
+        view.unsaid(key) || (view.unsure(key) && self.stands_for(key))
+    }
+
+    fn stands_for(&self, key: &ObjectKey) -> bool {
         match key {
             // A project's traffic that is translated already needs no other address on a guess.
             ObjectKey::Address(address) if let EgressOwner::Project(p) = &address.owner => {
@@ -143,7 +144,8 @@ impl<D: Dialect> Engine<D> {
             }
         } else if !matches!(self.choices.egress(address), EgressState::Ready(_)) {
             let others = self.choices.dismiss(address);
-            self.dirty.extend(others.into_iter().map(|a| ObjectKey::Address(Box::new(a))));
+            self.dirty
+                .extend(others.into_iter().map(|a| ObjectKey::Address(Box::new(a))));
         }
     }
 
@@ -152,7 +154,7 @@ impl<D: Dialect> Engine<D> {
         let rows = match compile(key, cx) {
             Compiled::Absent => Ok(Vec::new()),
             Compiled::Object(object) => {
-                if view!(self).unsure(key) && self.keeps(key) {
+                if view!(self).unsure(key) && self.stands_for(key) {
                     return;
                 }
                 self.dialect.render(&object)

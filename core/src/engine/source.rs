@@ -5,7 +5,7 @@ use crate::choices::Choices;
 use crate::compile::{Compiled, Context, compile};
 use crate::dialect::{Dialect, RowKey};
 use crate::digest;
-use crate::event::ScopeKind;
+use crate::event::{Scope, ScopeKind};
 use crate::id::ProjectId;
 use crate::index::Index;
 use crate::intent::EgressOwner;
@@ -69,6 +69,16 @@ pub(super) fn named_by_project(key: &ObjectKey) -> Option<&ProjectId> {
     }
 }
 
+impl<D: Dialect> View<'_, D> {
+    fn unnamed(&self, key: &ObjectKey) -> bool {
+        named_by_project(key).is_some_and(|project| self.cx.index.project(project).is_none())
+    }
+
+    fn untrusted(&self, kind: ScopeKind) -> Option<Scope> {
+        self.cx.index.trusted(&self.cx.settings.scopes, kind).err()
+    }
+}
+
 impl<D: Dialect> Source<D> for View<'_, D> {
     fn row(&self, key: &RowKey<D::Part>) -> Option<D::Row> {
         match compile(&key.object, self.cx) {
@@ -82,29 +92,26 @@ impl<D: Dialect> Source<D> for View<'_, D> {
         }
     }
 
-    fn keeps(&self, key: &ObjectKey) -> bool {
+    fn unsaid(&self, key: &ObjectKey) -> bool {
         match compile(key, self.cx) {
             Compiled::Absent => false,
             Compiled::Waits(_) => true,
-            Compiled::Object(object) => self.unsure(key) || self.dialect.render(&object).is_err(),
+            Compiled::Object(object) => self.dialect.render(&object).is_err(),
         }
     }
 
     fn unsure(&self, key: &ObjectKey) -> bool {
-        named_by_project(key).is_some_and(|project| {
-            let scopes = &self.cx.settings.scopes;
-            self.cx.index.project(project).is_none()
-                && self.cx.index.trusted(scopes, ScopeKind::Projects).is_err()
-        })
+        self.unnamed(key) && self.untrusted(ScopeKind::Projects).is_some()
     }
 
-    fn gate(&self, kind: Kind) -> Gate {
-        for scope in retirement_needs(kind) {
-            if let Err(scope) = self.cx.index.trusted(&self.cx.settings.scopes, *scope) {
-                return Gate::Untrusted(scope.to_string());
-            }
+    fn gate(&self, key: &ObjectKey) -> Gate {
+        let kind = key.kind();
+        let guessed = self.unnamed(key).then_some(ScopeKind::Projects);
+        let needs = retirement_needs(kind).iter().copied().chain(guessed);
+        match needs.into_iter().find_map(|need| self.untrusted(need)) {
+            Some(scope) => Gate::Untrusted(scope.to_string()),
+            None => self.brake.gate(kind),
         }
-        self.brake.gate(kind)
     }
 
     fn share(&self, key: &ObjectKey) -> u64 {

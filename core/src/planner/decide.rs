@@ -197,10 +197,10 @@ impl<D: Dialect> Planner<D> {
         source: &impl Source<D>,
     ) -> Decision<D> {
         let kind = row.key.object.kind();
-        if source.keeps(&row.key.object) {
+        if source.unsaid(&row.key.object) {
             return Decision::Blocked(Blocked::Unsaid);
         }
-        let gate = source.gate(kind);
+        let gate = source.gate(&row.key.object);
         if gate != Gate::Open {
             return Decision::Blocked(Blocked::Gate(gate));
         }

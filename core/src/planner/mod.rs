@@ -68,12 +68,12 @@ pub enum News<P> {
 pub trait Source<D: Dialect> {
     /// The row as it is wanted now; `None` if it can't be said at the moment.
     fn row(&self, key: &RowKey<D::Part>) -> Option<D::Row>;
-    /// Whether what stands of an object stays, since what it is to be can't be said now.
-    fn keeps(&self, key: &ObjectKey) -> bool;
+    /// Whether an object is wanted but can't be said now; what stands of it stays.
+    fn unsaid(&self, key: &ObjectKey) -> bool;
     /// Whether what an object is to be is but a guess, good enough to make it and not to change it.
     fn unsure(&self, key: &ObjectKey) -> bool;
-    /// Whether rows of this kind may be removed now.
-    fn gate(&self, kind: Kind) -> Gate;
+    /// Whether the rows of an object may be removed now, if it is not wanted.
+    fn gate(&self, key: &ObjectKey) -> Gate;
     /// A number by which work of one class is shared out fairly: the same for one project.
     fn share(&self, key: &ObjectKey) -> u64;
 }

@@ -45,7 +45,7 @@ impl<D: Dialect> Planner<D> {
                 self.fail(id, failure, now, source);
                 match retire {
                     true => self.wake_dependents(id, false, source),
-                    false => self.doubt_foreign_refs(id, source),
+                    false => self.look_at_refs(id),
                 }
             }
             Outcome::NotSent(failure) => {
@@ -244,7 +244,8 @@ impl<D: Dialect> Planner<D> {
     pub(super) fn gone(&mut self, id: RowId, source: &impl Source<D>) {
         let Some(row) = self.rows.get(id) else { return };
         let key = row.key.clone();
-        let stood = matches!(row.sight, Sight::Present(..) | Sight::Uncertain);
+        let doubted = matches!(row.sight, Sight::Uncertain);
+        let stood = matches!(row.sight, Sight::Present(..)) || row.known.is_some();
         self.forget_handle(id);
         self.set_seen_refs(id, Box::default(), source);
         self.recount(id, |row| {
@@ -253,9 +254,9 @@ impl<D: Dialect> Planner<D> {
             row.settled = false;
             row.due = None;
         });
-        if stood {
+        if stood || doubted {
             self.tell(News::Gone(key));
-            self.wake_dependents(id, true, source);
+            self.wake_dependents(id, stood, source);
         }
         self.enqueue(id, source);
     }
@@ -278,15 +279,14 @@ impl<D: Dialect> Planner<D> {
         });
     }
 
-    /// A refusal may come from something made by others having changed (a machine made anew): look.
-    fn doubt_foreign_refs(&mut self, id: RowId, source: &impl Source<D>) {
+    /// A refusal may come from what it refers to having changed behind our back (a machine made anew, a
+    /// section removed by hand): look at that, without doubting it.
+    fn look_at_refs(&mut self, id: RowId) {
         let refs = self.rows.get(id).map(|row| row.want_refs.clone());
         for referent in refs.unwrap_or_default() {
-            let foreign = self.rows.get(referent).is_some_and(|r| {
-                self.dialect.looked_for(&r.key) && matches!(r.sight, Sight::Present(..)) && !r.reading
-            });
-            if foreign {
-                self.doubt(referent, source);
+            let stands = |r: &Row<D>| matches!(r.sight, Sight::Present(..)) && !r.flight && !r.reading;
+            if self.rows.get(referent).is_some_and(stands) {
+                self.reads.insert(referent);
             }
         }
     }

@@ -230,7 +230,11 @@ impl Sim {
         let mut turns = 0u32;
         loop {
             turns += 1;
-            assert!(turns < 200_000, "the engine spins: {:#?}", self.engine.status());
+            assert!(
+                turns < 10_000,
+                "the engine spins:\n{}",
+                self.engine.plan(self.now)
+            );
             if let Some(fence) = self.leading
                 && fence.deadline.since(self.now) < TTL / 2
             {

@@ -77,7 +77,7 @@ async fn a_standby_writes_nothing_and_takes_over_from_a_clean_stop() {
     let rig = rig(100).await;
     let first = rig.settled().await;
     let second = rig.live();
-    second.hear().await;
+    second.hear_polled().await;
     rig.foundation.scale("web", 4).unwrap();
     first.settle().await;
     let standby = second.running().await;
@@ -108,7 +108,7 @@ async fn a_standby_takes_over_from_a_crash_in_the_middle_of_a_plan() {
     let rig = rig(15).await;
     let first = rig.settled().await;
     let second = rig.live();
-    second.hear().await;
+    second.hear_polled().await;
     let before = ports(&rig);
     rig.foundation.scale("web", 42).unwrap();
     until("the plan under way", || ports(&rig) >= before + 5).await;
@@ -139,8 +139,8 @@ async fn a_lock_lost_in_the_middle_of_a_plan_ends_its_writes() {
     let there = ports(&rig);
     assert!(there < before + 80, "there was something left to do");
     // The sources are looked at on and on, and it knows what there is to do.
-    live.hear().await;
-    live.hear().await;
+    live.hear_polled().await;
+    live.hear_polled().await;
     // What was sent in the last instant may still arrive.
     assert_eq!(
         writes_from(&rig, lost + 200),

@@ -64,9 +64,12 @@ async fn plan_says_what_would_change_and_changes_nothing() {
     assert!(steps > 40, "{steps} steps");
     let words = run(&["plan", "--config", &file]).await;
     assert_eq!(words.status.code(), Some(2));
-    assert!(
-        String::from_utf8_lossy(&words.stdout).contains("make"),
-        "{words:?}"
+    let lines = String::from_utf8_lossy(&words.stdout);
+    let made = lines.lines().filter(|line| line.starts_with("+ "));
+    assert_eq!(
+        made.count(),
+        steps,
+        "one line for each step of the same plan: {lines}"
     );
     assert_eq!(
         rig.managers.log().counts().writes,
