@@ -13,7 +13,9 @@ target=${CARGO_TARGET_DIR:-$root/target}
 "$venv/bin/python" -c 'import cloudfoundry_client' 2>/dev/null ||
     "$venv/bin/python" -m pip install --quiet 'cloudfoundry-client>=1.40,<2'
 
-(cd "$root" && cargo build --quiet --package foundation-emulator --bins)
+# `make proofs` has built them; one package alone would be built again with other features.
+[ -x "$target/debug/foundation-emulator" ] && [ -x "$target/debug/foundation" ] ||
+    (cd "$root" && cargo build --locked --package foundation-emulator --bins)
 
 work=$(mktemp -d)
 set -- --scenario none --v2 --control-port 0 --external-url self
