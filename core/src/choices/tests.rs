@@ -295,7 +295,7 @@ fn an_address_lingers_once() {
     assert!(choices.linger(&address, at(10)));
     assert!(!choices.linger(&address, at(99)));
     assert_eq!(choices.lingered(at(9)), []);
-    assert_eq!(choices.lingered(at(10)), [address.clone()]);
+    assert_eq!(choices.lingered(at(10)), std::slice::from_ref(&address));
     assert!(!choices.linger(&address, at(99)), "its time is over");
     assert!(!choices.egress_kept(&address));
     choices.stop_lingering(&address);
