@@ -4,6 +4,9 @@ CARGO := cargo
 # Figures and sandbox run optimised; tests and lints share the development build.
 RELEASE := --release --locked
 
+# The same random cases every time, so that a failure is the change's. Another seed explores others.
+export PROPTEST_RNG_SEED ?= 20261125
+
 .PHONY: help run test lint bench doc build proofs need
 
 help: ## This list
