@@ -76,7 +76,10 @@ impl<D: Dialect> Engine<D> {
         Status {
             observed: self.planner.inventory_complete(),
             converged: self.settled(),
-            decided: self.dirty.is_empty() && self.reads.is_empty() && !self.planner.has_reads(),
+            decided: self.dirty.is_empty()
+                && self.reads.is_empty()
+                && !self.planner.has_reads()
+                && !self.planner.has_work(),
             unsettled: self.planner.counts().unsettled,
             in_flight: self.planner.in_flight(),
             objects,

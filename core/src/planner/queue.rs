@@ -65,6 +65,10 @@ impl Queues {
         row.push_back(id);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.classes.iter().all(|class| class.ring.is_empty())
+    }
+
     pub(super) fn pop(&mut self) -> Option<RowId> {
         for i in 0..TURNS.len() {
             let at = (self.turn + i) % TURNS.len();

@@ -118,6 +118,11 @@ impl<D: Dialect> Planner<D> {
             .collect()
     }
 
+    /// Whether a row waits for its turn.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.queues.is_empty()
+    }
+
     /// Whether a row waits to be read.
     pub(crate) fn has_reads(&self) -> bool {
         !self.reads.is_empty()
